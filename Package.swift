@@ -1,0 +1,151 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Every target of ours is held to the same rules; generated code and C are not ours to style.
+let strict: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let asn1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
+let certificates = Target.Dependency.product(name: "X509", package: "swift-certificates")
+let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let grpcCore = Target.Dependency.product(name: "GRPCCore", package: "grpc-swift-2")
+let grpcInProcess = Target.Dependency.product(name: "GRPCInProcessTransport", package: "grpc-swift-2")
+let grpcHTTP2 = Target.Dependency.product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport")
+let grpcProtobuf = Target.Dependency.product(name: "GRPCProtobuf", package: "grpc-swift-protobuf")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let signals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
+let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+let package = Package(
+    name: "mintmark",
+    products: [
+        .library(name: "SPIFFE", targets: ["SPIFFE"]),
+        .library(name: "WorkloadIdentity", targets: ["WorkloadIdentity"]),
+        .executable(name: "mintmark", targets: ["mintmark"]),
+    ],
+    dependencies: [
+        // The command line: parsing, help and completion.
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        // DER, under the X.509 library, for the few structures it does not cover.
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+        // X.509: certificates, signing requests and path validation, memory-safe.
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+        // Configuration files with environment overrides.
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
+        // Keys, signatures and digests.
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        // Structured logs.
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        // Sockets and event loops under gRPC; needed by name to learn who connected.
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        // TLS between agents and issuer.
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        // The messages of both APIs.
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        // The embedded store, over SQLite.
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        // gRPC: calls, its HTTP/2 transport, and Protobuf on top.
+        .package(url: "https://github.com/grpc/grpc-swift-2", from: "2.4.3"),
+        .package(url: "https://github.com/grpc/grpc-swift-nio-transport", from: "2.9.2"),
+        .package(url: "https://github.com/grpc/grpc-swift-protobuf", from: "2.4.1"),
+        // YAML, to name an unknown configuration key and to print --output yaml.
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        // File paths, as the configuration library takes them.
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+        // Start, stop and signals of long-running parts.
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // Shipped.
+        .target(
+            name: "SPIFFE", dependencies: [asn1, certificates, crypto, cryptoExtras], swiftSettings: strict),
+        .target(
+            name: "WorkloadIdentity",
+            dependencies: ["SPIFFE", "WorkloadAPIProtos", grpcCore, grpcHTTP2, grpcProtobuf, protobuf],
+            swiftSettings: strict),
+
+        // Seams.
+        .target(name: "Platform", swiftSettings: strict),
+        .target(name: "CLinuxKernel"),
+        .target(name: "LinuxKernel", dependencies: ["CLinuxKernel", "Platform"], swiftSettings: strict),
+
+        // Domains.
+        .target(
+            name: "IssuerDomain",
+            dependencies: ["SPIFFE", "Platform", asn1, certificates, crypto, cryptoExtras, logging],
+            swiftSettings: strict),
+        .target(
+            name: "AgentDomain", dependencies: ["SPIFFE", "Platform", logging], swiftSettings: strict),
+
+        // Adapters.
+        .target(
+            name: "WorkloadAttestation",
+            dependencies: ["AgentDomain", "SPIFFE", "Platform", "LinuxKernel", crypto], swiftSettings: strict),
+        .target(
+            name: "SQLiteStore", dependencies: ["IssuerDomain", "SPIFFE", "Platform", grdb], swiftSettings: strict),
+        .target(
+            name: "KeyStore",
+            dependencies: ["IssuerDomain", "SPIFFE", "Platform", certificates, crypto, cryptoExtras],
+            swiftSettings: strict),
+
+        // Wire.
+        .target(
+            name: "WorkloadAPIProtos", dependencies: [protobuf, grpcCore, grpcProtobuf], exclude: ["proto"]),
+        .target(
+            name: "IssuerAPIProtos", dependencies: [protobuf, grpcCore, grpcProtobuf], exclude: ["proto"]),
+
+        .target(name: "HealthProtos", dependencies: [protobuf, grpcCore, grpcProtobuf], exclude: ["proto"]),
+
+        // Shell.
+        .target(
+            name: "Bootstrap",
+            dependencies: [
+                "SPIFFE", "Platform", "LinuxKernel", "HealthProtos", certificates, configuration, grpcCore, grpcHTTP2, lifecycle, logging,
+                nioCore, nioPosix, nioSSL, protobuf, system, yams,
+            ], swiftSettings: strict),
+
+        // Assemblies.
+        .target(
+            name: "IssuerServer",
+            dependencies: [
+                "IssuerDomain", "SQLiteStore", "KeyStore", "IssuerAPIProtos", "Bootstrap", "SPIFFE", "Platform",
+                "LinuxKernel", asn1, certificates, crypto, grpcCore, grpcHTTP2, grpcInProcess, grpcProtobuf, lifecycle,
+                logging, nioCore, protobuf,
+            ], swiftSettings: strict),
+        .target(
+            name: "NodeAgent",
+            dependencies: [
+                "AgentDomain", "WorkloadAttestation", "WorkloadAPIProtos", "IssuerAPIProtos", "Bootstrap", "SPIFFE",
+                "Platform", "LinuxKernel", asn1, certificates, crypto, grpcCore, grpcHTTP2, grpcProtobuf, lifecycle,
+                logging, nioCore, nioSSL, protobuf,
+            ], swiftSettings: strict),
+        .target(
+            name: "CommandLine",
+            dependencies: [
+                "IssuerServer", "IssuerDomain", "NodeAgent", "WorkloadIdentity", "IssuerAPIProtos", "HealthProtos",
+                "Bootstrap", "SPIFFE", "Platform", "LinuxKernel", argumentParser, grpcCore, grpcHTTP2, grpcProtobuf, grpcInProcess, lifecycle, logging, protobuf, signals,
+                yams,
+            ], swiftSettings: strict),
+        .executableTarget(name: "mintmark", dependencies: ["CommandLine"], swiftSettings: strict),
+
+        // Examples.
+        .executableTarget(
+            name: "sample-agent", dependencies: ["WorkloadIdentity", "SPIFFE", certificates],
+            path: "Sources/Examples/SampleAgent",
+            swiftSettings: strict),
+    ]
+)
