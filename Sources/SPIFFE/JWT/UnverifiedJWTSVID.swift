@@ -1,0 +1,92 @@
+internal import Foundation
+
+/// A token that parses as a JWT-SVID. What it says is not yet worth anything.
+package struct UnverifiedJWTSVID: Sendable {
+    /// The longest token read, in bytes.
+    package static let maximumLength = 16 << 10
+
+    package let algorithm: JWTAlgorithm
+    package let keyID: String
+    package let subject: SPIFFEID
+    package let audience: [String]
+    /// Seconds since 1970; may have a fraction (J16).
+    package let expiry: Double
+    package let notBefore: Double?
+    package let issuedAt: Double?
+    package let claims: JSONObject
+    let signingInput: Data
+    let signature: Data
+
+    /// Parses the compact serialization and judges everything that needs no key and no clock.
+    ///
+    /// - Parameter token: Three base64url parts.
+    /// - Throws: ``SPIFFEError`` with code `invalidJWTSVID` (JWT-01, JWT-13, JWT-14, JWT-16, JWT-19, JWT-20).
+    package init(parsing token: String) throws(SPIFFEError) {
+        guard token.utf8.count <= Self.maximumLength else { throw Self.refusal("token is too long") }
+        let parts = token.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+        guard parts.count == 3 else { throw Self.refusal("token is not a compact JWS of three parts") }
+        guard let header = Base64URL.decode(parts[0]), let payload = Base64URL.decode(parts[1]),
+            let signature = Base64URL.decode(parts[2])
+        else { throw Self.refusal("token parts are not base64url without padding") }
+
+        let head = try Self.object(header, named: "header")
+        guard let name = head["alg"]?.string, let algorithm = JWTAlgorithm(rawValue: name) else {
+            throw Self.refusal("token algorithm is not one that a JWT-SVID may use")
+        }
+        guard head["crit"] == nil else { throw Self.refusal("token header names critical extensions") }
+        if let type = head["typ"] {
+            guard type == .string("JWT") || type == .string("JOSE") else {
+                throw Self.refusal("token type is neither JWT nor JOSE")
+            }
+        }
+        guard let keyID = head["kid"]?.string, !keyID.isEmpty else { throw Self.refusal("token has no key ID") }
+
+        let claims = try Self.object(payload, named: "claims")
+        guard let subject = claims["sub"]?.string else { throw Self.refusal("token has no subject") }
+        guard let expiry = claims["exp"]?.double, expiry.isFinite else { throw Self.refusal("token has no expiry") }
+        self.subject = try SPIFFEID(subject)
+        self.audience = try Self.audience(claims["aud"])
+        self.notBefore = try Self.instant(claims["nbf"], named: "nbf")
+        self.issuedAt = try Self.instant(claims["iat"], named: "iat")
+        self.algorithm = algorithm
+        self.keyID = keyID
+        self.expiry = expiry
+        self.claims = claims
+        self.signature = Data(signature)
+        self.signingInput = Data(token.utf8.prefix(parts[0].count + 1 + parts[1].count))
+    }
+
+    private static func audience(_ value: JSONValue?) throws(SPIFFEError) -> [String] {
+        switch value {
+        case .string(let single)? where !single.isEmpty: return [single]
+        case .array(let elements)?:
+            var audience: [String] = []
+            for element in elements {
+                guard let text = element.string else { throw refusal("token audience is not text") }
+                audience.append(text)
+            }
+            guard !audience.isEmpty else { throw refusal("token has no audience") }
+            return audience
+        default: throw refusal("token has no audience")
+        }
+    }
+
+    private static func instant(_ value: JSONValue?, named name: String) throws(SPIFFEError) -> Double? {
+        guard let value else { return nil }
+        guard let seconds = value.double, seconds.isFinite else { throw refusal("token claim \(name) is not a number") }
+        return seconds
+    }
+
+    private static func object(_ bytes: [UInt8], named name: String) throws(SPIFFEError) -> JSONObject {
+        let value: JSONValue
+        do {
+            value = try JSONValue(parsing: bytes)
+        } catch {
+            throw refusal("token \(name): \(error.message)")
+        }
+        guard let object = value.object else { throw refusal("token \(name) is not an object") }
+        return object
+    }
+
+    private static func refusal(_ message: String) -> SPIFFEError { SPIFFEError(.invalidJWTSVID, message) }
+}

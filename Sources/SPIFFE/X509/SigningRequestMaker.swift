@@ -1,0 +1,30 @@
+package import Crypto
+internal import SwiftASN1
+internal import X509
+
+/// Makes signing requests that convey a key and nothing else.
+package enum SigningRequestMaker {
+    /// Makes a PKCS#10 request.
+    ///
+    /// - Parameters:
+    ///   - key: The key; it signs the request to prove possession.
+    ///   - id: A SPIFFE ID to ask for; only ad-hoc issuance goes by it.
+    /// - Returns: DER.
+    package static func request(signedBy key: P256.Signing.PrivateKey, for id: SPIFFEID? = nil) throws -> [UInt8] {
+        let privateKey = Certificate.PrivateKey(key)
+        var attributes: [CertificateSigningRequest.Attribute] = []
+        if let id {
+            let extensions = try Certificate.Extensions {
+                SubjectAlternativeNames([.uniformResourceIdentifier("\(id)")])
+            }
+            attributes.append(try .init(ExtensionRequest(extensions: extensions)))
+        }
+        let request = try CertificateSigningRequest(
+            version: .v1, subject: try DistinguishedName { OrganizationName("Mintmark SVID") },
+            privateKey: privateKey, attributes: CertificateSigningRequest.Attributes(attributes),
+            signatureAlgorithm: .ecdsaWithSHA256)
+        var serializer = DER.Serializer()
+        try serializer.serialize(request)
+        return serializer.serializedBytes
+    }
+}
