@@ -1,0 +1,107 @@
+internal import Foundation
+internal import Glibc
+
+/// The machine's file system.
+package struct LocalFileSystem: FileSystem {
+    package init() {}
+
+    package func read(_ path: String, limit: Int) throws(FileSystemError) -> [UInt8]? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
+        guard descriptor >= 0 else {
+            if errno == ENOENT { return nil }
+            throw failure("read", path)
+        }
+        defer { close(descriptor) }
+        var contents: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 64 << 10)
+        while true {
+            let count = Glibc.read(descriptor, &buffer, buffer.count)
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw failure("read", path)
+            }
+            if count == 0 { return contents }
+            guard contents.count + count <= limit else { throw failure("read", path, code: EFBIG) }
+            contents.append(contentsOf: buffer[..<count])
+        }
+    }
+
+    package func replace(_ path: String, with bytes: [UInt8], mode: UInt32) throws(FileSystemError) {
+        let temporary = "\(path).\(getpid()).new"
+        unlink(temporary)
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode_t(mode))
+        guard descriptor >= 0 else { throw failure("create", temporary) }
+        do throws(FileSystemError) {
+            // Whatever the umask says, the mode is the one asked for.
+            guard fchmod(descriptor, mode_t(mode)) == 0 else { throw failure("set the mode of", temporary) }
+            try write(bytes, to: descriptor, path: temporary)
+            guard fsync(descriptor) == 0 else { throw failure("flush", temporary) }
+        } catch {
+            close(descriptor)
+            unlink(temporary)
+            throw error
+        }
+        close(descriptor)
+        guard rename(temporary, path) == 0 else {
+            let error = failure("replace", path)
+            unlink(temporary)
+            throw error
+        }
+        try flushDirectory(holding: path)
+    }
+
+    package func remove(_ path: String) throws(FileSystemError) {
+        guard unlink(path) == 0 || errno == ENOENT else { throw failure("remove", path) }
+    }
+
+    package func createDirectory(_ path: String, mode: UInt32) throws(FileSystemError) {
+        var status = stat()
+        if stat(path, &status) == 0 {
+            guard status.st_mode & S_IFMT == S_IFDIR else { throw failure("create directory", path, code: ENOTDIR) }
+            return
+        }
+        let parent = URL(fileURLWithPath: path).deletingLastPathComponent().path
+        if parent != path, parent != "/" { try createDirectory(parent, mode: mode) }
+        guard mkdir(path, mode_t(mode)) == 0 || errno == EEXIST else { throw failure("create directory", path) }
+    }
+
+    package func names(in path: String) throws(FileSystemError) -> [String] {
+        guard let directory = opendir(path) else {
+            if errno == ENOENT { return [] }
+            throw failure("list", path)
+        }
+        defer { closedir(directory) }
+        var names: [String] = []
+        while let entry = readdir(directory) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names.sorted()
+    }
+
+    private func write(_ bytes: [UInt8], to descriptor: Int32, path: String) throws(FileSystemError) {
+        var written = 0
+        while written < bytes.count {
+            let count = bytes[written...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw failure("write", path)
+            }
+            written += count
+        }
+    }
+
+    private func flushDirectory(holding path: String) throws(FileSystemError) {
+        let parent = URL(fileURLWithPath: path).deletingLastPathComponent().path
+        let descriptor = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw failure("flush directory", parent) }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw failure("flush directory", parent) }
+    }
+
+    private func failure(_ operation: String, _ path: String, code: Int32 = errno) -> FileSystemError {
+        FileSystemError(operation, path, code: code, reason: String(cString: strerror(code)).lowercased())
+    }
+}
