@@ -1,0 +1,80 @@
+package import Foundation
+internal import Platform
+package import SPIFFE
+internal import SwiftASN1
+package import X509
+
+/// A CA certificate with the key to sign under it.
+package struct X509Authority: Sendable {
+    package let record: AuthorityRecord
+    package let certificate: Certificate
+    package let key: any SigningKey
+
+    package init(record: AuthorityRecord, certificate: Certificate, key: any SigningKey) {
+        (self.record, self.certificate, self.key) = (record, certificate, key)
+    }
+
+    /// The subject key identifier, which leaves name as their authority key identifier.
+    package var keyIdentifier: ArraySlice<UInt8> {
+        (try? certificate.extensions.subjectKeyIdentifier)?.keyIdentifier
+            ?? SubjectKeyIdentifier(hash: certificate.publicKey).keyIdentifier
+    }
+
+    /// Makes a self-signed CA certificate for a trust domain (X509-12..18, C-07).
+    ///
+    /// - Parameters:
+    ///   - trustDomain: The trust domain, whose own ID the certificate names.
+    ///   - key: The key to sign with and under.
+    ///   - validity: From when to when, in whole seconds.
+    ///   - serial: 16 random bytes.
+    /// - Throws: ``AuthorityError``.
+    package static func selfSigned(
+        for trustDomain: TrustDomain, key: any SigningKey, validity: Range<Date>, serial: [UInt8]
+    ) throws(AuthorityError) -> Certificate {
+        do {
+            let publicKey = key.certificateKey.publicKey
+            let identifier = SubjectKeyIdentifier(hash: publicKey)
+            let name = DistinguishedName([
+                RelativeDistinguishedName(
+                    .init(type: .RDNAttributeType.organizationName, utf8String: "Mintmark")),
+                RelativeDistinguishedName(
+                    .init(type: .RDNAttributeType.commonName, utf8String: String(trustDomain.name.prefix(64)))),
+                // Tells the authorities of one trust domain apart for verifiers that look up issuers by name.
+                RelativeDistinguishedName(
+                    try .init(type: [2, 5, 4, 5], printableString: Hex.encode(serial).uppercased())),
+            ])
+            return try Certificate(
+                version: .v3,
+                serialNumber: SerialNumber.positive(serial),
+                publicKey: publicKey,
+                notValidBefore: validity.lowerBound,
+                notValidAfter: validity.upperBound,
+                issuer: name,
+                subject: name,
+                extensions: try Certificate.Extensions {
+                    Critical(BasicConstraints.isCertificateAuthority(maxPathLength: nil))
+                    Critical(KeyUsage(keyCertSign: true, cRLSign: true))
+                    identifier
+                    AuthorityKeyIdentifier(keyIdentifier: identifier.keyIdentifier)
+                    SubjectAlternativeNames([.uniformResourceIdentifier("\(trustDomain.id)")])
+                },
+                issuerPrivateKey: key.certificateKey)
+        } catch {
+            throw .refused(detail: "\(error)")
+        }
+    }
+}
+
+/// Serial numbers of certificates (RFC 5280 §4.1.2.2): positive, at most 20 octets, unpredictable.
+package enum SerialNumber {
+    /// Makes a positive number of random bytes.
+    package static func positive(_ bytes: [UInt8]) -> Certificate.SerialNumber {
+        var bytes = bytes
+        // The top bit would make it negative; the next one keeps the length, and so the text, constant.
+        bytes[0] = bytes[0] & 0x7F | 0x40
+        return Certificate.SerialNumber(bytes: bytes)
+    }
+
+    /// The number in lower-case hex.
+    package static func text(_ serial: Certificate.SerialNumber) -> String { serial.hexText }
+}

@@ -1,0 +1,46 @@
+package import SPIFFE
+
+/// Why an entry was refused.
+package enum EntryError: Error, Hashable {
+    case foreignTrustDomain(field: String, expected: TrustDomain)
+    case spiffeIDWithoutPath
+    case reservedSPIFFEID
+    case noSelectors
+    case tooMany(field: String, limit: Int)
+    case unknownSelector(Selector, nearest: String?)
+    case mixedStoreSelectors
+    case hintTooLong
+    case invalidDNSName(String)
+    case invalidEntryID
+    case lifetimeOutOfRange(field: String)
+    case alreadyExpired
+    case federatesWithItself
+    case exists(Entry)
+    case idTaken
+    case notFound(id: String)
+}
+
+extension EntryError: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .foreignTrustDomain(let field, let expected): "\(field) is not in trust domain '\(expected)'"
+        case .spiffeIDWithoutPath: "SPIFFE ID of an entry needs a path"
+        case .reservedSPIFFEID: "SPIFFE IDs under /spire/ are reserved for servers and agents"
+        case .noSelectors: "entry has no selector; it would match every process"
+        case .tooMany(let field, let limit): "\(field): at most \(limit) are allowed"
+        case .unknownSelector(let selector, let nearest?):
+            "no attestor produces selector '\(selector)'; did you mean '\(nearest)'?"
+        case .unknownSelector(let selector, nil): "no attestor produces selector '\(selector)'"
+        case .mixedStoreSelectors: "selectors of an entry with store_svid must all be of one kind"
+        case .hintTooLong: "hint is longer than 1024 bytes"
+        case .invalidDNSName(let name): "'\(name)' is not a DNS name"
+        case .invalidEntryID: "entry ID must be 1 to 255 letters, digits, dots, dashes or underscores"
+        case .lifetimeOutOfRange(let field): "\(field) must be between 1 second and 10 years"
+        case .alreadyExpired: "entry would be expired on arrival"
+        case .federatesWithItself: "an entry cannot federate with its own trust domain"
+        case .exists: "similar entry already exists"
+        case .idTaken: "entry ID is taken"
+        case .notFound(let id): "no entry has ID '\(id)'"
+        }
+    }
+}

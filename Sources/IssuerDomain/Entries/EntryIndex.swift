@@ -1,0 +1,92 @@
+package import Foundation
+package import SPIFFE
+
+/// Every entry in memory, found by ID, by parent and by key; the only thing the hot path reads.
+package struct EntryIndex: Sendable {
+    private var byID: [String: Entry] = [:]
+    private var idsByParent: [SPIFFEID: Set<String>] = [:]
+    private var idByKey: [EntryKey: String] = [:]
+
+    /// The number of the last change that is in here.
+    package private(set) var revision: UInt64
+
+    /// Builds the index of a store's contents.
+    package init(entries: some Sequence<Entry> = [], revision: UInt64 = 0) {
+        self.revision = revision
+        for entry in entries { insert(entry) }
+    }
+
+    /// How many entries there are.
+    package var count: Int { byID.count }
+
+    /// The entry with an ID.
+    package subscript(id: String) -> Entry? { byID[id] }
+
+    /// The entry that already says the same, if any.
+    package func entry(with key: EntryKey) -> Entry? { idByKey[key].flatMap { byID[$0] } }
+
+    /// Every entry, in no order.
+    package var entries: some Collection<Entry> { byID.values }
+
+    /// Takes in changes that the store has made durable.
+    ///
+    /// - Parameters:
+    ///   - changes: The changes, in order.
+    ///   - revision: The number of the last of them.
+    package mutating func apply(_ changes: [EntryChange], revision: UInt64) {
+        for change in changes {
+            switch change {
+            case .put(let entry):
+                remove(entry.id)
+                insert(entry)
+            case .delete(let id): remove(id)
+            }
+        }
+        self.revision = revision
+    }
+
+    /// What an agent may serve: the entries under it and, transitively, under the identities of those.
+    ///
+    /// - Parameters:
+    ///   - agentID: The agent.
+    ///   - now: Entries that have expired by then are left out.
+    /// - Returns: Oldest first.
+    package func authorized(for agentID: SPIFFEID, now: Date) -> [Entry] {
+        var found: [Entry] = []
+        var seen: Set<SPIFFEID> = [agentID]
+        var frontier = [agentID]
+        while let parent = frontier.popLast() {
+            for id in idsByParent[parent] ?? [] {
+                guard let entry = byID[id], entry.contents.expiresAt.map({ $0 > now }) ?? true else { continue }
+                found.append(entry)
+                if seen.insert(entry.contents.spiffeID).inserted { frontier.append(entry.contents.spiffeID) }
+            }
+        }
+        return found.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
+    }
+
+    /// Whether an agent may serve one entry, without gathering all of them.
+    ///
+    /// - Parameters:
+    ///   - agentID: The agent.
+    ///   - entry: The entry asked for.
+    ///   - now: An expired entry is nobody's.
+    package func isAuthorized(_ agentID: SPIFFEID, for entry: Entry, now: Date) -> Bool {
+        if let expiresAt = entry.contents.expiresAt, expiresAt <= now { return false }
+        if entry.contents.parentID == agentID { return true }
+        return authorized(for: agentID, now: now).contains { $0.id == entry.id }
+    }
+
+    private mutating func insert(_ entry: Entry) {
+        byID[entry.id] = entry
+        idsByParent[entry.contents.parentID, default: []].insert(entry.id)
+        idByKey[entry.contents.key] = entry.id
+    }
+
+    private mutating func remove(_ id: String) {
+        guard let entry = byID.removeValue(forKey: id) else { return }
+        idsByParent[entry.contents.parentID]?.remove(id)
+        if idsByParent[entry.contents.parentID]?.isEmpty == true { idsByParent[entry.contents.parentID] = nil }
+        if idByKey[entry.contents.key] == id { idByKey[entry.contents.key] = nil }
+    }
+}

@@ -1,0 +1,151 @@
+package import Foundation
+package import Platform
+package import SPIFFE
+internal import Synchronization
+
+/// Registers entries: decides on the index, makes it durable, then lets everyone see it.
+package final class EntryRegistrar: Sendable {
+    private let trustDomain: TrustDomain
+    private let store: any EntryStore
+    private let feed: RevisionFeed
+    private let index: Mutex<EntryIndex>
+    private let writing = Turnstile()
+
+    /// Reads the store and announces its revision.
+    ///
+    /// - Throws: ``StoreError``.
+    package init(trustDomain: TrustDomain, store: any EntryStore, feed: RevisionFeed) async throws(StoreError) {
+        let loaded = try await store.loadEntries()
+        self.trustDomain = trustDomain
+        self.store = store
+        self.feed = feed
+        index = Mutex(EntryIndex(entries: loaded.entries, revision: loaded.revision))
+        feed.announce(loaded.revision)
+    }
+
+    /// Reads from the index; what the body returns is a consistent view.
+    package func read<Value>(_ body: (borrowing EntryIndex) -> sending Value) -> sending Value {
+        index.withLock { body($0) }
+    }
+
+    /// Creates entries, each on its own merits, in one transaction.
+    ///
+    /// - Parameters:
+    ///   - drafts: An ID that the admin chose, or nil, and the contents.
+    ///   - now: When they are created.
+    ///   - entropy: For the IDs of the others.
+    /// - Returns: An entry or a refusal for each draft, in order.
+    /// - Throws: ``StoreError``; then none was created.
+    package func create(
+        _ drafts: [EntryDraft], now: Date, using entropy: some Entropy
+    ) async throws(StoreError) -> [Result<Entry, EntryError>] {
+        try await writing.pass { () async throws(StoreError) in
+            var entropy = entropy
+            var keys: [EntryKey: Entry] = [:]
+            var ids: Set<String> = []
+            var changes: [EntryChange] = []
+            let results = drafts.map { draft in
+                Result { () throws(EntryError) -> Entry in
+                    let entry = try self.admit(draft, now: now, keys: keys, ids: ids, using: &entropy)
+                    keys[entry.contents.key] = entry
+                    ids.insert(entry.id)
+                    changes.append(.put(entry))
+                    return entry
+                }
+            }
+            try await self.commit(changes)
+            return results
+        }
+    }
+
+    /// Changes entries, each on its own merits, in one transaction.
+    ///
+    /// - Parameters:
+    ///   - patches: The ID of an entry and what to change in it.
+    ///   - now: When they are changed.
+    /// - Returns: An entry or a refusal for each patch, in order.
+    /// - Throws: ``StoreError``; then none was changed.
+    package func update(
+        _ patches: [EntryPatch], now: Date
+    ) async throws(StoreError) -> [Result<Entry, EntryError>] {
+        try await writing.pass { () async throws(StoreError) in
+            // Later patches see what earlier ones in the same batch did.
+            var draft = self.index.withLock { $0 }
+            var changes: [EntryChange] = []
+            let results = patches.map { patch in
+                Result { () throws(EntryError) -> Entry in
+                    guard var entry = draft[patch.id] else { throw .notFound(id: patch.id) }
+                    patch.change(&entry.contents)
+                    try EntryRules.check(entry.contents, in: self.trustDomain, now: now)
+                    if let other = draft.entry(with: entry.contents.key), other.id != entry.id { throw .exists(other) }
+                    entry.revision += 1
+                    draft.apply([.put(entry)], revision: draft.revision)
+                    changes.append(.put(entry))
+                    return entry
+                }
+            }
+            try await self.commit(changes)
+            return results
+        }
+    }
+
+    /// Deletes entries in one transaction.
+    ///
+    /// - Parameter ids: The entries.
+    /// - Returns: The ID or a refusal for each, in order.
+    /// - Throws: ``StoreError``; then none was deleted.
+    package func delete(_ ids: [String]) async throws(StoreError) -> [Result<String, EntryError>] {
+        try await writing.pass { () async throws(StoreError) in
+            var deleted: Set<String> = []
+            let results = ids.map { id in
+                Result { () throws(EntryError) -> String in
+                    guard self.index.withLock({ $0[id] != nil }), deleted.insert(id).inserted else {
+                        throw .notFound(id: id)
+                    }
+                    return id
+                }
+            }
+            try await self.commit(deleted.sorted().map { .delete(id: $0) })
+            return results
+        }
+    }
+
+    private func admit(
+        _ draft: EntryDraft, now: Date, keys: [EntryKey: Entry], ids: Set<String>, using entropy: inout some Entropy
+    ) throws(EntryError) -> Entry {
+        try EntryRules.check(draft.contents, in: trustDomain, now: now)
+        if let id = draft.id { try EntryRules.check(id: id) }
+        let key = draft.contents.key
+        if let existing = keys[key] ?? index.withLock({ $0.entry(with: key) }) { throw .exists(existing) }
+        let id = draft.id ?? RandomID.draw(using: &entropy)
+        guard !ids.contains(id), index.withLock({ $0[id] == nil }) else { throw .idTaken }
+        // Stored to the second, as the API shows it.
+        let createdAt = Date(timeIntervalSince1970: now.timeIntervalSince1970.rounded(.down))
+        return Entry(id: id, contents: draft.contents, revision: 0, createdAt: createdAt)
+    }
+
+    private func commit(_ changes: [EntryChange]) async throws(StoreError) {
+        guard !changes.isEmpty else { return }
+        let revision = try await store.apply(changes)
+        index.withLock { $0.apply(changes, revision: revision) }
+        feed.announce(revision)
+    }
+}
+
+/// An entry that somebody would like to exist.
+package struct EntryDraft: Sendable {
+    package let id: String?
+    package let contents: EntryContents
+
+    package init(id: String? = nil, contents: EntryContents) { (self.id, self.contents) = (id, contents) }
+}
+
+/// A change that somebody would like made to one entry.
+package struct EntryPatch: Sendable {
+    package let id: String
+    package let change: @Sendable (inout EntryContents) -> Void
+
+    package init(id: String, change: @escaping @Sendable (inout EntryContents) -> Void) {
+        (self.id, self.change) = (id, change)
+    }
+}

@@ -1,0 +1,79 @@
+package import Foundation
+package import SPIFFE
+
+/// What every entry must obey, whichever door it came through.
+package enum EntryRules {
+    package static let maximumSelectors = 64
+    package static let maximumDNSNames = 64
+    package static let maximumFederatedDomains = 64
+    /// WLAPI-10.
+    package static let maximumHintBytes = 1024
+    private static let lifetimes = Duration.seconds(1)...Duration.seconds(10 * 365 * 24 * 3600)
+
+    /// Judges contents; the first rule broken is thrown.
+    ///
+    /// - Parameters:
+    ///   - contents: What the admin asks for.
+    ///   - trustDomain: The issuer's own.
+    ///   - now: When the entry would come into force.
+    package static func check(
+        _ contents: EntryContents, in trustDomain: TrustDomain, now: Date
+    ) throws(EntryError) {
+        guard contents.spiffeID.trustDomain == trustDomain else {
+            throw .foreignTrustDomain(field: "SPIFFE ID", expected: trustDomain)
+        }
+        guard contents.spiffeID.hasPath else { throw .spiffeIDWithoutPath }
+        guard contents.parentID.trustDomain == trustDomain else {
+            throw .foreignTrustDomain(field: "parent ID", expected: trustDomain)
+        }
+        // An identity under /spire/ would pass for a server or an agent.
+        guard !contents.spiffeID.path.hasPrefix("/spire/") else { throw .reservedSPIFFEID }
+        guard !contents.selectors.isEmpty else { throw .noSelectors }
+        guard contents.selectors.count <= maximumSelectors else {
+            throw .tooMany(field: "selectors", limit: maximumSelectors)
+        }
+        for selector in contents.selectors { try SelectorCatalog.check(selector) }
+        if contents.storesSVID, Set(contents.selectors.map(\.kind)).count > 1 { throw .mixedStoreSelectors }
+        guard contents.dnsNames.count <= maximumDNSNames else {
+            throw .tooMany(field: "DNS names", limit: maximumDNSNames)
+        }
+        for name in contents.dnsNames where !isDNSName(name) { throw .invalidDNSName(name) }
+        guard contents.federatesWith.count <= maximumFederatedDomains else {
+            throw .tooMany(field: "federated trust domains", limit: maximumFederatedDomains)
+        }
+        guard !contents.federatesWith.contains(trustDomain) else { throw .federatesWithItself }
+        guard contents.hint.utf8.count <= maximumHintBytes else { throw .hintTooLong }
+        if let ttl = contents.x509TTL, !lifetimes.contains(ttl) { throw .lifetimeOutOfRange(field: "X.509-SVID TTL") }
+        if let ttl = contents.jwtTTL, !lifetimes.contains(ttl) { throw .lifetimeOutOfRange(field: "JWT-SVID TTL") }
+        if let expiresAt = contents.expiresAt, expiresAt <= now { throw .alreadyExpired }
+    }
+
+    /// Judges an entry ID that an admin chose.
+    ///
+    /// - Parameter id: The ID; it may stand in URLs and file names.
+    package static func check(id: String) throws(EntryError) {
+        guard (1...255).contains(id.utf8.count), id.utf8.allSatisfy(isIDByte) else { throw .invalidEntryID }
+    }
+
+    private static func isIDByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_"):
+            true
+        default: false
+        }
+    }
+
+    /// RFC 1123 labels; the first may be `*`.
+    private static func isDNSName(_ name: String) -> Bool {
+        guard (1...253).contains(name.utf8.count) else { return false }
+        let labels = name.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+        for (index, label) in labels.enumerated() {
+            if index == 0, labels.count > 1, label.elementsEqual("*".utf8) { continue }
+            guard (1...63).contains(label.count), label.first != UInt8(ascii: "-"), label.last != UInt8(ascii: "-"),
+                label.allSatisfy({ $0 != UInt8(ascii: "_") && $0 != UInt8(ascii: ".") && isIDByte($0) })
+            else { return false }
+        }
+        return true
+    }
+}
