@@ -1,0 +1,89 @@
+internal import Foundation
+internal import GRDB
+package import IssuerDomain
+internal import Platform
+internal import SPIFFE
+
+extension SQLiteStore: EntryStore {
+    package func loadEntries() async throws(StoreError) -> (entries: [Entry], revision: UInt64) {
+        try await read { db in
+            var entries: [Entry] = []
+            let rows = try Row.fetchCursor(db, sql: "SELECT * FROM entries")
+            while let row = try rows.next() { entries.append(try Self.entry(in: Columns(row, of: "entries"))) }
+            return (entries, try ChangeLog.revision(db))
+        }
+    }
+
+    package func apply(_ changes: [EntryChange]) async throws(StoreError) -> UInt64 {
+        try await write { db in
+            for change in changes {
+                switch change {
+                case .put(let entry):
+                    try Self.put(entry, db)
+                    try ChangeLog.append("entry", entry.id, db)
+                case .delete(let id):
+                    try db.execute(sql: "DELETE FROM entries WHERE id = ?", arguments: [id])
+                    try ChangeLog.append("entry", id, db)
+                }
+            }
+            return try ChangeLog.revision(db)
+        }
+    }
+
+    private static func put(_ entry: Entry, _ db: Database) throws {
+        let contents = entry.contents
+        let statement = try db.cachedStatement(
+            sql: """
+                INSERT INTO entries (id, spiffe_id, parent_id, selectors, x509_ttl, jwt_ttl, federates_with,
+                    is_admin, is_downstream, expires_at, dns_names, hint, stores_svid, prefetches_x509, includes_jti,
+                    revision, created_at)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                ON CONFLICT (id) DO UPDATE SET spiffe_id = excluded.spiffe_id, parent_id = excluded.parent_id,
+                    selectors = excluded.selectors, x509_ttl = excluded.x509_ttl, jwt_ttl = excluded.jwt_ttl,
+                    federates_with = excluded.federates_with, is_admin = excluded.is_admin,
+                    is_downstream = excluded.is_downstream, expires_at = excluded.expires_at,
+                    dns_names = excluded.dns_names, hint = excluded.hint, stores_svid = excluded.stores_svid,
+                    prefetches_x509 = excluded.prefetches_x509, includes_jti = excluded.includes_jti,
+                    revision = excluded.revision
+                """)
+        try statement.execute(arguments: [
+            entry.id, "\(contents.spiffeID)", "\(contents.parentID)", ListColumn.text(contents.selectors),
+            contents.x509TTL?.wholeSeconds, contents.jwtTTL?.wholeSeconds, ListColumn.text(contents.federatesWith),
+            contents.isAdmin, contents.isDownstream, contents.expiresAt.map { Int64($0.timeIntervalSince1970) },
+            ListColumn.text(contents.dnsNames), contents.hint, contents.storesSVID, contents.prefetchesX509,
+            contents.includesJTI, entry.revision, Int64(entry.createdAt.timeIntervalSince1970),
+        ])
+    }
+
+    private static func entry(in columns: Columns) throws(StoreError) -> Entry {
+        var contents = EntryContents(
+            spiffeID: try columns.spiffeID("spiffe_id"), parentID: try columns.spiffeID("parent_id"),
+            selectors: try columns.list("selectors") { try Selector(parsing: $0) })
+        contents.x509TTL = try columns.optionalDuration("x509_ttl")
+        contents.jwtTTL = try columns.optionalDuration("jwt_ttl")
+        contents.federatesWith = try columns.list("federates_with") { try TrustDomain($0) }
+        contents.isAdmin = try columns.flag("is_admin")
+        contents.isDownstream = try columns.flag("is_downstream")
+        contents.expiresAt = try columns.optionalDate("expires_at")
+        contents.dnsNames = try columns.list("dns_names") { $0 }
+        contents.hint = try columns.text("hint")
+        contents.storesSVID = try columns.flag("stores_svid")
+        contents.prefetchesX509 = try columns.flag("prefetches_x509")
+        contents.includesJTI = try columns.flag("includes_jti")
+        return Entry(
+            id: try columns.text("id"), contents: contents, revision: try columns.integer("revision"),
+            createdAt: try columns.date("created_at"))
+    }
+}
+
+/// The ordered log that is written with every change, in the same transaction.
+enum ChangeLog {
+    static func append(_ kind: String, _ subject: String, _ db: Database) throws {
+        try db.cachedStatement(sql: "INSERT INTO changes (kind, subject) VALUES (?, ?)")
+            .execute(arguments: [kind, subject])
+    }
+
+    static func revision(_ db: Database) throws -> UInt64 {
+        UInt64(try Int64.fetchOne(db, sql: "SELECT max(revision) FROM changes") ?? 0)
+    }
+}

@@ -1,0 +1,72 @@
+internal import Foundation
+internal import GRDB
+package import IssuerDomain
+package import SPIFFE
+
+/// The embedded store: one SQLite file in WAL mode, one writer, every commit flushed to disk.
+///
+/// Each port's methods are in an extension of their own; all of them go through ``read(_:)`` and ``write(_:)``, which
+/// translate SQLite's errors.
+package final class SQLiteStore: Sendable {
+    private let pool: DatabasePool
+
+    /// Opens a store, creating it where missing, and checks that it is whole and belongs to the trust domain.
+    ///
+    /// - Parameters:
+    ///   - path: The file; created readable by its owner alone.
+    ///   - trustDomain: Whose registrations it holds.
+    /// - Throws: ``StoreError``; a file that cannot be read back is never changed.
+    package init(path: String, trustDomain: TrustDomain) throws(StoreError) {
+        do {
+            try StoreFile.createPrivate(path)
+            var configuration = Configuration()
+            configuration.maximumReaderCount = 2
+            configuration.busyMode = .timeout(5)
+            configuration.label = "mintmark"
+            configuration.prepareDatabase { db in
+                // A commit that was acknowledged survives a power cut, not just a crash of the process.
+                try db.execute(sql: "PRAGMA synchronous = FULL")
+            }
+            pool = try DatabasePool(path: path, configuration: configuration)
+            try Self.check(pool)
+            try Schema.migrator.migrate(pool)
+            try Self.claim(pool, for: trustDomain)
+        } catch { throw StoreErrorTranslation.translate(error) }
+    }
+
+    /// Closes the file after the writes under way.
+    package func close() throws(StoreError) {
+        do { try pool.close() } catch { throw StoreErrorTranslation.translate(error) }
+    }
+
+    func read<Value: Sendable>(
+        _ body: @escaping @Sendable (Database) throws -> Value
+    ) async throws(StoreError) -> Value {
+        do { return try await pool.read(body) } catch { throw StoreErrorTranslation.translate(error) }
+    }
+
+    func write<Value: Sendable>(
+        _ body: @escaping @Sendable (Database) throws -> Value
+    ) async throws(StoreError) -> Value {
+        do { return try await pool.write(body) } catch { throw StoreErrorTranslation.translate(error) }
+    }
+
+    private static func check(_ pool: DatabasePool) throws {
+        let verdict = try pool.read { db in try String.fetchOne(db, sql: "PRAGMA quick_check(1)") }
+        guard verdict == "ok" else { throw StoreError.corrupt(detail: verdict ?? "no verdict") }
+        let isKnown = try pool.read { db in try Schema.migrator.hasBeenSuperseded(db) == false }
+        guard isKnown else { throw StoreError.tooNew(detail: "it has migrations that this version does not know") }
+    }
+
+    private static func claim(_ pool: DatabasePool, for trustDomain: TrustDomain) throws {
+        let owner = try pool.write { db in
+            try db.execute(
+                sql: "INSERT INTO meta (name, value) VALUES ('trust_domain', ?) ON CONFLICT (name) DO NOTHING",
+                arguments: [trustDomain.name])
+            return try String.fetchOne(db, sql: "SELECT value FROM meta WHERE name = 'trust_domain'")
+        }
+        guard owner == trustDomain.name else {
+            throw StoreError.otherTrustDomain(stored: owner ?? "", asked: trustDomain.name)
+        }
+    }
+}

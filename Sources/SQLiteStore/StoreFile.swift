@@ -1,0 +1,16 @@
+internal import Glibc
+internal import IssuerDomain
+
+/// The database file itself.
+enum StoreFile {
+    /// Creates an empty file readable by its owner alone; SQLite gives its journal files the same mode.
+    static func createPrivate(_ path: String) throws(StoreError) {
+        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else {
+            let reason = String(cString: strerror(errno)).lowercased()
+            throw .readOnly(detail: "\(path): \(reason)")
+        }
+        defer { close(descriptor) }
+        guard fchmod(descriptor, 0o600) == 0 else { throw .readOnly(detail: "\(path): cannot set its mode") }
+    }
+}
