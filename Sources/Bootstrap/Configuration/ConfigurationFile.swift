@@ -1,0 +1,113 @@
+internal import Configuration
+internal import Foundation
+internal import Platform
+internal import SystemPackage
+internal import Yams
+
+/// A YAML configuration file with environment overrides, judged against the keys that exist.
+package struct ConfigurationFile: Sendable {
+    private let reader: ConfigReader
+    private let present: Set<String>
+    private let keys: [String: ConfigurationKey]
+    private let source: String
+
+    /// Reads a file.
+    ///
+    /// - Parameters:
+    ///   - path: The file.
+    ///   - keys: Every key that may stand in it.
+    ///   - prefix: What environment variables start with, such as `MINTMARK_SERVER`.
+    ///   - environment: The process's environment; it wins over the file.
+    /// - Throws: ``Failure`` with status `configuration`, naming the key and the nearest known one.
+    package init(
+        path: String, keys: [ConfigurationKey], prefix: String, environment: [String: String]
+    ) async throws(Failure) {
+        source = path
+        self.keys = Dictionary(keys.map { ($0.name, $0) }, uniquingKeysWith: { one, _ in one })
+        let names = try Self.keyNames(in: path)
+        let known = keys.map(\.name)
+        for name in names where !known.contains(name) {
+            let nearest = known.map { ($0, EditDistance.between($0, name)) }.min { $0.1 < $1.1 }
+            let hint = nearest.map {
+                $0.1 <= 4 ? "did you mean '\($0.0)'?" : "known keys: \(known.joined(separator: ", "))"
+            }
+            throw Failure(.configuration, "\(path): unknown key '\(name)'", hint: hint)
+        }
+        let overridden = known.filter { environment["\(prefix)_\($0.uppercased())"] != nil }
+        present = Set(names).union(overridden)
+        let overrides = Dictionary(
+            uniqueKeysWithValues: overridden.map {
+                ($0.uppercased(), environment["\(prefix)_\($0.uppercased())"] ?? "")
+            })
+        do {
+            reader = ConfigReader(providers: [
+                EnvironmentVariablesProvider(environmentVariables: overrides),
+                try await FileProvider<YAMLSnapshot>(filePath: FilePath(path)),
+            ])
+        } catch {
+            throw Failure(
+                .configuration, "\(path): not a YAML configuration: \(error)", hint: "see 'mintmark server config'")
+        }
+        for key in keys where key.isRequired && !present.contains(key.name) {
+            throw Failure(.configuration, "\(path): required key '\(key.name)' is missing", hint: key.help)
+        }
+    }
+
+    /// A text, or the key's default.
+    ///
+    /// - Throws: ``Failure`` when it is not a text.
+    package func text(_ name: String) throws(Failure) -> String? {
+        guard present.contains(name) else { return keys[name]?.defaultText }
+        do { return try reader.requiredString(forKey: ConfigKey([name])) } catch { throw wrongType(name, "text") }
+    }
+
+    /// A whole number, or the key's default.
+    ///
+    /// - Throws: ``Failure`` when it is not a whole number within the range.
+    package func number(_ name: String, in range: ClosedRange<Int>) throws(Failure) -> Int? {
+        guard present.contains(name) else { return keys[name]?.defaultText.flatMap { Int($0) } }
+        let number: Int
+        do { number = try reader.requiredInt(forKey: ConfigKey([name])) } catch {
+            throw wrongType(name, "a whole number")
+        }
+        guard range.contains(number) else {
+            throw wrongType(name, "a whole number from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return number
+    }
+
+    /// A value that is written as text, or the key's default.
+    ///
+    /// - Parameters:
+    ///   - name: The key.
+    ///   - expected: What it should have been, for the error.
+    ///   - parse: Reads the text; nil refuses it.
+    /// - Throws: ``Failure`` when it is refused.
+    package func value<Value>(_ name: String, _ expected: String, _ parse: (String) -> Value?) throws(Failure) -> Value?
+    {
+        guard let text = try text(name) else { return nil }
+        guard let value = parse(text) else { throw wrongType(name, expected) }
+        return value
+    }
+
+    private func wrongType(_ name: String, _ expected: String) -> Failure {
+        Failure(.configuration, "\(source): key '\(name)' is not \(expected)", hint: keys[name]?.help)
+    }
+
+    private static func keyNames(in path: String) throws(Failure) -> [String] {
+        let contents: [UInt8]?
+        do { contents = try LocalFileSystem().read(path, limit: 1 << 20) } catch {
+            throw Failure(.configuration, "\(error)", hint: "give --config a file that can be read")
+        }
+        guard let contents else {
+            throw Failure(.configuration, "no configuration file at \(path)", hint: "give --config an existing file")
+        }
+        guard let text = String(validating: contents, as: UTF8.self), let root = try? Yams.compose(yaml: text),
+            let mapping = root.mapping
+        else {
+            throw Failure(
+                .configuration, "\(path) is not a YAML mapping", hint: "write one 'key: value' a line")
+        }
+        return mapping.keys.compactMap(\.string)
+    }
+}

@@ -1,0 +1,50 @@
+internal import Foundation
+package import Logging
+package import Platform
+internal import Synchronization
+
+/// One line a record on standard error: instant, level, message, then `key=value` facts in order of key.
+package struct LineLogHandler: LogHandler {
+    package var metadata: Logger.Metadata = [:]
+    package var logLevel: Logger.Level
+
+    private static let output = Mutex(())
+
+    private let clock: any WallClock
+
+    /// Creates a handler.
+    ///
+    /// - Parameters:
+    ///   - level: The least severe level written.
+    ///   - clock: Dates the lines.
+    package init(level: Logger.Level, clock: any WallClock) { (logLevel, self.clock) = (level, clock) }
+
+    package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    package func log(event: LogEvent) {
+        let facts = metadata.merging(event.metadata ?? [:]) { _, new in new }
+        let instant = clock.now.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
+        var line = "\(instant) \(event.level) \(event.message)"
+        for (key, value) in facts.sorted(by: { $0.key < $1.key }) { line += " \(key)=\(Self.quoted("\(value)"))" }
+        Self.output.withLock { _ in FileHandle.standardError.write(Data((line + "\n").utf8)) }
+    }
+
+    /// Quotes what would not be one word, and escapes what could forge a second line.
+    private static func quoted(_ text: String) -> String {
+        let isPlain = !text.isEmpty && text.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "\"") }
+        guard !isPlain else { return text }
+        var quoted = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"", "\\": quoted += "\\\(scalar)"
+            case "\n": quoted += "\\n"
+            case "\u{0}"..<"\u{20}", "\u{7F}"..<"\u{A0}": quoted += "\\u{\(String(scalar.value, radix: 16))}"
+            default: quoted.unicodeScalars.append(scalar)
+            }
+        }
+        return quoted + "\""
+    }
+}

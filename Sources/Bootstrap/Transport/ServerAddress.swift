@@ -1,0 +1,31 @@
+internal import GRPCNIOTransportHTTP2Posix
+
+/// Where an issuer listens: a host name or IP literal, and a port.
+package struct ServerAddress: Hashable, Sendable, CustomStringConvertible {
+    package let host: String
+    package let port: Int
+
+    /// Parses `host:port`, or `[address]:port` for IPv6.
+    ///
+    /// - Throws: ``Failure`` with status `configuration`.
+    package init(_ text: String) throws(Failure) {
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[colon...].dropFirst()), port > 0 else {
+            throw Self.refusal(of: text)
+        }
+        var host = String(text[..<colon])
+        if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
+        guard !host.isEmpty, !host.contains("/"), text.hasPrefix("[") || !host.contains(":") else {
+            throw Self.refusal(of: text)
+        }
+        (self.host, self.port) = (host, Int(port))
+    }
+
+    package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+
+    var target: any ResolvableTarget { .dns(host: host, port: port) }
+
+    private static func refusal(of text: String) -> Failure {
+        Failure(
+            .configuration, "'\(text)' is not a server address", hint: "write it as host:port, such as 127.0.0.1:8081")
+    }
+}
