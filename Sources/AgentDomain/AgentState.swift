@@ -1,0 +1,68 @@
+package import Foundation
+package import SPIFFE
+internal import Synchronization
+
+/// What this node serves from: one consistent view, and a tick to all who wait whenever it is replaced.
+package final class AgentState: Sendable {
+    /// One view.
+    package struct View: Sendable {
+        package var entries: [String: AuthorizedEntry] = [:]
+        package var matcher = EntryMatcher()
+        package var svids: [String: HeldX509SVID] = [:]
+        package var bundle: TrustBundle?
+        /// The issuer's revision that this view includes.
+        package var revision: UInt64 = 0
+        /// When the issuer was last heard, if ever.
+        package var lastSync: Date?
+
+        package init() {}
+    }
+
+    private struct Guarded {
+        var view = View()
+        var jwts = JWTCache()
+        var listeners: [UInt64: AsyncStream<Void>.Continuation] = [:]
+        var nextListener: UInt64 = 0
+    }
+
+    private let guarded = Mutex(Guarded())
+
+    package init() {}
+
+    /// The view now.
+    package var view: View { guarded.withLock { $0.view } }
+
+    /// Replaces the view and ticks.
+    package func update<Value>(_ change: (inout View) -> sending Value) -> sending Value {
+        guarded.withLock { guarded in
+            let value = change(&guarded.view)
+            for listener in guarded.listeners.values { listener.yield() }
+            return value
+        }
+    }
+
+    /// Notes that the issuer was heard, which wakes nobody.
+    package func noteSync(at now: Date) { guarded.withLock { $0.view.lastSync = now } }
+
+    /// Works on the token cache.
+    package func withJWTs<Value>(_ body: (inout JWTCache) -> sending Value) -> sending Value {
+        guarded.withLock { body(&$0.jwts) }
+    }
+
+    /// Ticks after every replacement; the newest tick is kept while the listener is busy.
+    ///
+    /// - Parameter startingWithOne: Whether the first tick comes at once.
+    package func ticks(startingWithOne: Bool = false) -> AsyncStream<Void> {
+        let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        let number = guarded.withLock {
+            $0.nextListener += 1
+            $0.listeners[$0.nextListener] = continuation
+            return $0.nextListener
+        }
+        if startingWithOne { continuation.yield() }
+        continuation.onTermination = { [weak self] _ in
+            self?.guarded.withLock { $0.listeners[number] = nil }
+        }
+        return stream
+    }
+}

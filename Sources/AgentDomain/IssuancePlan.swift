@@ -1,0 +1,32 @@
+package import Foundation
+
+/// Which X.509-SVIDs to ask for now; a function of what is held and the time.
+package enum IssuancePlan {
+    /// The most SVIDs minted ahead of demand; the rest are issued when a workload asks.
+    package static let prefetchLimit = 1000
+
+    /// Decides.
+    ///
+    /// - Parameters:
+    ///   - entries: All that this node may serve.
+    ///   - held: SVIDs by entry ID.
+    ///   - now: The time.
+    /// - Returns: The entries to issue for, the most urgent first.
+    package static func due(
+        _ entries: some Collection<AuthorizedEntry>, held: [String: HeldX509SVID], now: Date
+    ) -> [AuthorizedEntry] {
+        var room = prefetchLimit - held.count
+        return entries.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }.filter { entry in
+            guard !entry.storesSVID, entry.expiresAt.map({ $0 > now }) ?? true else { return false }
+            if let svid = held[entry.id] { return svid.entryRevision != entry.revision || svid.renewal.due <= now }
+            guard entry.prefetchesX509, room > 0 else { return false }
+            room -= 1
+            return true
+        }
+    }
+
+    /// When to look again, if nothing changes until then.
+    ///
+    /// - Returns: nil when nothing is held.
+    package static func nextDue(_ held: [String: HeldX509SVID]) -> Date? { held.values.map(\.renewal.due).min() }
+}

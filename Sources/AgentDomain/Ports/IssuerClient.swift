@@ -1,0 +1,55 @@
+internal import Foundation
+package import SPIFFE
+
+/// The issuer, as a node agent needs it.
+package protocol IssuerClient: Sendable {
+    /// Every entry that this node may serve, given what is already held.
+    ///
+    /// - Parameter held: Entries by ID.
+    /// - Throws: ``IssuerClientError``.
+    func authorizedEntries(
+        held: [String: AuthorizedEntry]
+    ) async throws(IssuerClientError) -> [String: AuthorizedEntry]
+
+    /// The trust domain's bundle.
+    ///
+    /// - Throws: ``IssuerClientError``.
+    func bundle() async throws(IssuerClientError) -> TrustBundle
+
+    /// X.509-SVIDs for signing requests.
+    ///
+    /// - Parameter requests: An entry ID and a PKCS#10 request (DER) each.
+    /// - Returns: For each request, in order, the chain (DER, leaf first), or nil if it was refused.
+    /// - Throws: ``IssuerClientError``.
+    func x509SVIDs(
+        _ requests: [(entryID: String, csr: [UInt8])]
+    ) async throws(IssuerClientError) -> [[[UInt8]]?]
+
+    /// A JWT-SVID for an entry.
+    ///
+    /// - Throws: ``IssuerClientError``.
+    func jwtSVID(entryID: String, audience: [String]) async throws(IssuerClientError) -> HeldJWTSVID
+}
+
+/// Why the issuer did not answer as hoped.
+package enum IssuerClientError: Error, Hashable {
+    /// It cannot be reached, or is not ready.
+    case unavailable(detail: String)
+    /// It says that this agent may not act; joining again may help.
+    case agentRefused(detail: String)
+    /// It refused this one request.
+    case refused(detail: String)
+    /// It answered what it should not.
+    case badAnswer(detail: String)
+}
+
+extension IssuerClientError: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .unavailable(let detail): "issuer is unavailable: \(detail)"
+        case .agentRefused(let detail): "issuer refuses this agent: \(detail)"
+        case .refused(let detail): "issuer refused: \(detail)"
+        case .badAnswer(let detail): "issuer answered badly: \(detail)"
+        }
+    }
+}
