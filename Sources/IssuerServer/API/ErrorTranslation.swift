@@ -1,0 +1,99 @@
+package import GRPCCore
+internal import GRPCProtobuf
+internal import IssuerAPIProtos
+package import IssuerDomain
+internal import SPIFFE
+internal import SwiftProtobuf
+
+// The one place where the domain's refusals become words for strangers. No paths, SQL or key names pass.
+
+extension EntryError: RPCErrorConvertible {
+    package var rpcErrorCode: RPCError.Code {
+        switch self {
+        case .foreignTrustDomain, .spiffeIDWithoutPath, .reservedSPIFFEID, .noSelectors, .tooMany, .unknownSelector,
+            .mixedStoreSelectors, .hintTooLong, .invalidDNSName, .invalidEntryID, .lifetimeOutOfRange, .alreadyExpired,
+            .federatesWithItself:
+            .invalidArgument
+        case .exists, .idTaken: .alreadyExists
+        case .notFound: .notFound
+        }
+    }
+
+    package var rpcErrorMessage: String { description }
+}
+
+extension IssuanceError: RPCErrorConvertible {
+    package var rpcErrorCode: RPCError.Code {
+        switch self {
+        case .badSigningRequest, .keyNotAllowed, .keyOfAuthority, .badAudience: .invalidArgument
+        case .entryMissing: .notFound
+        case .notAuthorized, .foreignTrustDomain: .permissionDenied
+        case .lifetimeExhausted: .failedPrecondition
+        case .clockBeforeAuthority: .unavailable
+        case .lintFailed, .signingFailed: .internalError
+        }
+    }
+
+    package var rpcErrorMessage: String {
+        switch self {
+        case .badSigningRequest, .keyNotAllowed, .keyOfAuthority, .entryMissing, .notAuthorized, .badAudience,
+            .lifetimeExhausted, .clockBeforeAuthority, .foreignTrustDomain:
+            description
+        case .lintFailed(detail: _): "refused to sign"
+        case .signingFailed(detail: _): "signing is unavailable; retry later"
+        }
+    }
+}
+
+extension StoreError: RPCErrorConvertible {
+    package var rpcErrorCode: RPCError.Code {
+        switch self {
+        case .full: .resourceExhausted
+        case .corrupt, .tooNew, .readOnly, .otherTrustDomain, .failed: .unavailable
+        }
+    }
+
+    package var rpcErrorMessage: String {
+        switch self {
+        case .full(detail: _): "the issuer's disk is full; nothing was changed"
+        case .readOnly(detail: _): "the issuer's store is read-only; nothing was changed"
+        case .corrupt(detail: _), .tooNew(detail: _), .otherTrustDomain, .failed(detail: _):
+            "the issuer's store is unavailable; nothing was changed"
+        }
+    }
+}
+
+extension AgentRefusal: RPCErrorConvertible {
+    package var rpcErrorCode: RPCError.Code {
+        switch self {
+        case .notAttested, .banned, .expired, .notActive, .methodRefused: .permissionDenied
+        case .tokenRefused, .badRequest: .invalidArgument
+        case .issuance(let error): error.rpcErrorCode
+        case .store(let error): error.rpcErrorCode
+        }
+    }
+
+    package var rpcErrorMessage: String {
+        switch self {
+        case .notAttested, .banned, .expired, .notActive, .methodRefused, .tokenRefused, .badRequest: description
+        case .issuance(let error): error.rpcErrorMessage
+        case .store(let error): error.rpcErrorMessage
+        }
+    }
+
+    /// Agents act on the reason in the details, never on the text.
+    package var rpcErrorMetadata: Metadata {
+        let reason: Spire_Api_Types_PermissionDeniedDetails.Reason
+        switch self {
+        case .notAttested: reason = .agentNotAttested
+        case .banned: reason = .agentBanned
+        case .expired: reason = .agentExpired
+        case .notActive: reason = .agentNotActive
+        case .methodRefused, .tokenRefused, .badRequest, .issuance, .store: return [:]
+        }
+        let details = Spire_Api_Types_PermissionDeniedDetails.with { $0.reason = reason }
+        guard let packed = try? Google_Protobuf_Any(message: details) else { return [:] }
+        let status = GoogleRPCStatus(code: .permissionDenied, message: description, details: [.any(packed)])
+        return status.rpcErrorMetadata
+    }
+}

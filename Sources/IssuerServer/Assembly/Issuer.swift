@@ -1,0 +1,185 @@
+package import Bootstrap
+internal import Foundation
+internal import GRPCCore
+package import GRPCInProcessTransport
+internal import GRPCNIOTransportHTTP2Posix
+internal import IssuerDomain
+internal import KeyStore
+internal import LinuxKernel
+package import Logging
+internal import NIOCore
+package import Platform
+package import SPIFFE
+internal import SQLiteStore
+package import ServiceLifecycle
+
+/// An issuer, opened and ready to be run.
+package struct Issuer: Sendable {
+    private let configuration: IssuerConfiguration
+    private let clock: any WallClock
+    private let logger: Logger
+    private let store: SQLiteStore
+    private let authorities: AuthorityKeeper
+    private let entries: EntryRegistrar
+    private let agents: AgentRegistrar
+    private let svids: SVIDIssuer
+    private let feed: RevisionFeed
+    private let serverSVID: ServerSVID
+    private let tcp: ConnectionAwareTransport<TLSCaller>?
+    private let local: ConnectionAwareTransport<LocalCaller>
+
+    /// Opens the store and the keys, makes the first authorities where there are none, and claims the sockets.
+    ///
+    /// - Parameters:
+    ///   - configuration: What to open.
+    ///   - clock: The time.
+    ///   - files: Where the keys are.
+    ///   - logger: For what happens.
+    /// - Throws: ``Failure``, with the next step.
+    package init(
+        _ configuration: IssuerConfiguration, clock: any WallClock, files: any FileSystem, logger: Logger
+    ) async throws(Failure) {
+        self.configuration = configuration
+        self.clock = clock
+        self.logger = logger
+        try configuration.adminSocket.refuseIfTaken()
+        feed = RevisionFeed()
+        do {
+            store = try SQLiteStore(path: configuration.databasePath, trustDomain: configuration.trustDomain)
+            let keys = try DiskKeyStore(folder: configuration.keyFolder, files: files)
+            authorities = try await AuthorityKeeper(
+                trustDomain: configuration.trustDomain, settings: configuration.authorities, store: store, keys: keys,
+                feed: feed, now: clock.now, using: SystemEntropy(), logger: logger)
+            entries = try await EntryRegistrar(trustDomain: configuration.trustDomain, store: store, feed: feed)
+            svids = SVIDIssuer(
+                trustDomain: configuration.trustDomain, settings: configuration.svids, authorities: authorities)
+            agents = try await AgentRegistrar(issuer: svids, store: store)
+            serverSVID = try ServerSVID(issuer: svids, now: clock.now, using: SystemEntropy())
+        } catch {
+            throw StartFailure.describe(error, configuration: configuration)
+        }
+        local = ConnectionAwareTransport(
+            endpoint: .unix(configuration.adminSocket, mode: 0o600), limits: .issuer, security: .none
+        ) { channel in
+            PeerCredentialsReader.read(from: channel).map { LocalCaller(credentials: $0) }
+        }
+        if let listener = configuration.listener {
+            let acceptor = TLSAcceptor(identity: { [serverSVID] in serverSVID.identity }) {
+                [authorities, clock] presented async throws(SPIFFEError) in
+                try await X509SVIDVerification.verify(presented, at: clock.now) {
+                    $0 == authorities.snapshot.bundle.trustDomain ? authorities.snapshot.bundle.x509 : nil
+                }
+            }
+            tcp = ConnectionAwareTransport(
+                endpoint: listener, limits: .issuer, security: .configured(requireALPN: true)
+            ) { channel in acceptor.accept(channel).map { TLSCaller(peer: $0) } }
+        } else {
+            tcp = nil
+        }
+    }
+
+    /// Where agents connect, once ``services(embedded:)`` run; nil when nobody can.
+    package var listeningAddress: String? {
+        get async {
+            guard let address = await tcp?.listeningAddress else { return nil }
+            if let ipv4 = address.ipv4 { return "\(ipv4.host):\(ipv4.port)" }
+            if let ipv6 = address.ipv6 { return "[\(ipv6.host)]:\(ipv6.port)" }
+            return nil
+        }
+    }
+
+    /// The trust domain's bundle now.
+    package var bundle: TrustBundle { authorities.snapshot.bundle }
+
+    /// Waits until admins can connect.
+    package func waitUntilListening() async -> Bool { await local.listeningAddress != nil }
+
+    /// What has to run for this issuer to work.
+    ///
+    /// - Parameter embedded: The transport and the standing of the agent half, when it shares this process.
+    package func services(
+        embedded: (transport: InProcessTransport.Server, peer: EmbeddedPeer)? = nil
+    ) -> [any Service] {
+        let api = api
+        var services: [any Service] = [
+            GRPCService(
+                GRPCServer(
+                    transport: IdentifyingTransport(local) { ($0 as? LocalCaller).map { .local($0.credentials) } },
+                    services: api)),
+            LoopService { try await tend() },
+        ]
+        if let tcp {
+            services.append(
+                GRPCService(
+                    GRPCServer(
+                        transport: IdentifyingTransport(tcp) { ($0 as? TLSCaller).map { .remote($0.peer) } },
+                        services: api)))
+        }
+        if let embedded {
+            services.append(
+                GRPCService(
+                    GRPCServer(
+                        transport: IdentifyingTransport(embedded.transport) { _ in .embedded(embedded.peer) },
+                        services: api)))
+        }
+        return services
+    }
+
+    /// Closes what was opened.
+    package func close() {
+        configuration.adminSocket.remove()
+        do { try store.close() } catch { logger.error("store not closed cleanly", metadata: ["error": "\(error)"]) }
+    }
+
+    private var api: [any RegistrableRPCService] {
+        let access = AccessControl(agents: agents, clock: clock)
+        return [
+            AgentService(access: access, agents: agents, entries: entries, clock: clock, logger: logger),
+            EntryService(access: access, entries: entries, agents: agents, clock: clock, logger: logger),
+            SVIDService(access: access, issuer: svids, entries: entries, clock: clock, logger: logger),
+            BundleService(access: access, authorities: authorities),
+            PropagationService(access: access, entries: entries, agents: agents, feed: feed, clock: clock),
+            HealthService { true },
+        ]
+    }
+
+    /// Keeps authorities, the server's own SVID and the store in order until cancelled.
+    private func tend() async throws {
+        while true {
+            do {
+                try await authorities.tend(now: clock.now, using: SystemEntropy())
+                try serverSVID.renewIfDue(issuer: svids, now: clock.now, using: SystemEntropy())
+                try await agents.pruneTokens(now: clock.now)
+                try await pruneEntries()
+            } catch let error as CancellationError {
+                throw error
+            } catch {
+                logger.error("upkeep failed and will be tried again", metadata: ["error": "\(error)"])
+            }
+            try await clock.sleep(for: tendingInterval)
+        }
+    }
+
+    /// Often enough that a short-lived authority is never late.
+    private var tendingInterval: Duration { min(.seconds(10), configuration.authorities.lifetime / 24) }
+
+    private func pruneEntries() async throws {
+        let now = clock.now
+        let expired = entries.read { index in
+            index.entries.filter { $0.contents.expiresAt.map { $0 <= now } ?? false }.map(\.id)
+        }
+        guard !expired.isEmpty else { return }
+        _ = try await entries.delete(expired)
+        logger.info("expired entries deleted", metadata: ["count": "\(expired.count)"])
+    }
+}
+
+/// What the admin socket knows of a connection.
+struct LocalCaller: ServerContext.TransportSpecific {
+    let credentials: PeerCredentials
+}
+
+/// What the agents' port knows of a connection.
+struct TLSCaller: ServerContext.TransportSpecific {
+    let peer: TLSPeer
+}

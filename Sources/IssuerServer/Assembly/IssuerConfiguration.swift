@@ -1,0 +1,31 @@
+package import Bootstrap
+package import IssuerDomain
+internal import Logging
+internal import Platform
+package import SPIFFE
+
+/// Everything an issuer needs to know before it starts; already judged.
+package struct IssuerConfiguration: Sendable {
+    package var trustDomain: TrustDomain
+    package var databasePath: String
+    package var keyFolder: String
+    package var adminSocket: UnixSocketPath
+    /// Where agents connect; nil when the only agent is in the same process.
+    package var listener: ListeningEndpoint?
+    package var authorities: AuthorityKeeper.Settings
+    package var svids: SVIDIssuer.Settings
+
+    package init(
+        trustDomain: TrustDomain, databasePath: String, keyFolder: String, adminSocket: UnixSocketPath,
+        listener: ListeningEndpoint? = nil, authorities: AuthorityKeeper.Settings = .init(),
+        svids: SVIDIssuer.Settings = .init()
+    ) {
+        self.trustDomain = trustDomain
+        self.databasePath = databasePath
+        self.keyFolder = keyFolder
+        self.adminSocket = adminSocket
+        self.listener = listener
+        self.authorities = authorities
+        self.svids = svids
+    }
+}

@@ -1,0 +1,50 @@
+internal import Bootstrap
+internal import Crypto
+internal import Foundation
+internal import IssuerDomain
+internal import Platform
+internal import SPIFFE
+internal import SwiftASN1
+internal import Synchronization
+internal import X509
+
+/// The server's own X.509-SVID, by which agents know it.
+final class ServerSVID: Sendable {
+    private struct Current {
+        let identity: TLSIdentity
+        let due: Date
+    }
+
+    private let current: Mutex<Current>
+
+    /// The path of every server's SPIFFE ID.
+    static let path = "/spire/server"
+
+    init(issuer: SVIDIssuer, now: Date, using entropy: some Entropy) throws {
+        current = Mutex(try Self.issue(by: issuer, now: now, using: entropy))
+    }
+
+    /// What to present to agents now.
+    var identity: TLSIdentity { current.withLock { $0.identity } }
+
+    /// Replaces the SVID when half of its life is over.
+    func renewIfDue(issuer: SVIDIssuer, now: Date, using entropy: some Entropy) throws {
+        guard current.withLock({ $0.due <= now }) else { return }
+        let renewed = try Self.issue(by: issuer, now: now, using: entropy)
+        current.withLock { $0 = renewed }
+    }
+
+    private static func issue(by issuer: SVIDIssuer, now: Date, using entropy: some Entropy) throws -> Current {
+        var entropy = entropy
+        let key = P256.Signing.PrivateKey()
+        let request = try SigningRequestMaker.request(signedBy: key)
+        let id = try SPIFFEID(trustDomain: issuer.trustDomain, path: path)
+        let svid = try issuer.x509SVID(
+            id: id, request: try SigningRequest(der: request), asked: nil, defaultTTL: issuer.settings.agentTTL,
+            now: now, using: &entropy)
+        let validity = svid.lifetime.validity
+        return Current(
+            identity: TLSIdentity(chain: svid.chain, key: SecretBytes(key.derRepresentation)),
+            due: validity.lowerBound + validity.upperBound.timeIntervalSince(validity.lowerBound) / 2)
+    }
+}

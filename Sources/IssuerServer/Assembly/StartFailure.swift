@@ -1,0 +1,51 @@
+internal import Bootstrap
+internal import IssuerDomain
+internal import Platform
+
+/// Says why an issuer did not start, and what to do about it.
+enum StartFailure {
+    static func describe(_ error: any Error, configuration: IssuerConfiguration) -> Failure {
+        switch error {
+        case let failure as Failure: failure
+        case let error as StoreError: describe(error, path: configuration.databasePath)
+        case AuthorityError.store(let error): describe(error, path: configuration.databasePath)
+        case let error as AuthorityError: describe(error, keyFolder: configuration.keyFolder)
+        case let error as FileSystemError:
+            Failure(.cannotCreate, "\(error)", hint: "make the state folder writable, or choose another one")
+        default: Failure(.refused, "issuer cannot start: \(error)", hint: "run again with --log-level debug")
+        }
+    }
+
+    private static func describe(_ error: StoreError, path: String) -> Failure {
+        switch error {
+        case .corrupt:
+            Failure(
+                .refused, "\(path): \(error)",
+                hint: "restore a backup of the state folder, or move \(path) away to begin anew; nothing was changed")
+        case .full: Failure(.cannotCreate, "\(path): \(error)", hint: "free some disk space and start again")
+        case .tooNew: Failure(.refused, "\(path): \(error)", hint: "start the version of mintmark that wrote it")
+        case .readOnly:
+            Failure(.cannotCreate, "\(error)", hint: "make the state folder writable, or choose another one")
+        case .otherTrustDomain(let stored, _):
+            Failure(
+                .configuration, "\(path): \(error)",
+                hint: "start with trust domain '\(stored)', or choose another state folder")
+        case .failed: Failure(.refused, "\(path): \(error)", hint: "see the message above; nothing was changed")
+        }
+    }
+
+    private static func describe(_ error: AuthorityError, keyFolder: String) -> Failure {
+        switch error {
+        case .clockBeforeAuthority:
+            Failure(.refused, "\(error)", hint: "set the clock of this machine (timedatectl status), then start again")
+        case .keyStore(.missing), .keyStore(.damaged):
+            Failure(
+                .refused, "\(error) in \(keyFolder)",
+                hint: "restore \(keyFolder) from the same backup as the database")
+        case .keyStore(.failed):
+            Failure(.cannotCreate, "\(error)", hint: "make \(keyFolder) readable and writable by this user")
+        case .damaged, .refused, .store:
+            Failure(.refused, "\(error)", hint: "restore a backup of the state folder")
+        }
+    }
+}
