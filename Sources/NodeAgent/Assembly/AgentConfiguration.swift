@@ -1,0 +1,35 @@
+package import Bootstrap
+package import Platform
+package import SPIFFE
+
+/// Everything a node agent needs to know before it starts; already judged.
+package struct AgentConfiguration: Sendable {
+    package var trustDomain: TrustDomain
+    package var workloadSocket: UnixSocketPath
+    /// The largest executable hashed, in bytes.
+    package var executableSizeLimit: Int64
+
+    package init(trustDomain: TrustDomain, workloadSocket: UnixSocketPath, executableSizeLimit: Int64 = 1 << 30) {
+        self.trustDomain = trustDomain
+        self.workloadSocket = workloadSocket
+        self.executableSizeLimit = executableSizeLimit
+    }
+}
+
+/// How a node agent reaches an issuer that is another process.
+package struct RemoteIssuer: Sendable {
+    package var address: ServerAddress
+    /// Whom to trust on first contact; nil when a bundle was kept from an earlier run.
+    package var bootstrapBundle: TrustBundle?
+    package var joinToken: SecretText?
+    package var folder: StateFolder
+
+    package init(
+        address: ServerAddress, bootstrapBundle: TrustBundle?, joinToken: SecretText?, folder: StateFolder
+    ) {
+        self.address = address
+        self.bootstrapBundle = bootstrapBundle
+        self.joinToken = joinToken
+        self.folder = folder
+    }
+}

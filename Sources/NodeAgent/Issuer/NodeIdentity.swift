@@ -1,0 +1,85 @@
+internal import AgentDomain
+internal import Bootstrap
+internal import Crypto
+internal import Foundation
+internal import Platform
+internal import SPIFFE
+
+/// This agent's own SVID: who it is to the issuer.
+struct NodeIdentity: Sendable {
+    let id: SPIFFEID
+    let tls: TLSIdentity
+    let validity: Range<Date>
+    let renewal: RenewalPlan
+
+    /// Judges what the issuer sent for a key of this agent.
+    init(chain: [[UInt8]], key: P256.Signing.PrivateKey, using entropy: inout some Entropy) throws {
+        let leaf = try IssuedChain.leaf(of: chain, key: key)
+        id = leaf.id
+        tls = TLSIdentity(chain: chain, key: SecretBytes(key.derRepresentation))
+        validity = leaf.validity
+        renewal = RenewalPlan(validity: leaf.validity, using: &entropy)
+    }
+}
+
+/// Where an agent keeps its identity and the bundle it trusts between runs.
+struct NodeIdentityStore: Sendable {
+    private static let maximumLength = 4 << 20
+
+    let folder: StateFolder
+    let files: any FileSystem
+
+    private var identityPath: String { folder.file("agent-svid.json") }
+    private var bundlePath: String { folder.file("bundle.json") }
+
+    /// The identity of the last run, if there is one.
+    ///
+    /// - Throws: ``Failure`` when the file is there but cannot be read back.
+    func loadIdentity() throws(Failure) -> NodeIdentity? {
+        guard let contents = try read(identityPath) else { return nil }
+        do {
+            let object = try JSONValue(parsing: contents, limit: Self.maximumLength).object
+            guard let key = object?["key"]?.string.flatMap({ Data(base64Encoded: $0) }),
+                let chain = object?["chain"]?.array?.compactMap({ $0.string.flatMap { Data(base64Encoded: $0) } })
+            else { throw SPIFFEError(.invalidX509SVID, "members are missing") }
+            var entropy = SystemEntropy()
+            return try NodeIdentity(
+                chain: chain.map { Array($0) }, key: try P256.Signing.PrivateKey(derRepresentation: key),
+                using: &entropy)
+        } catch {
+            throw Failure(
+                .refused, "\(identityPath) cannot be read back",
+                hint: "remove it, and start again with a new token from 'mintmark token create'")
+        }
+    }
+
+    func save(_ identity: NodeIdentity) throws(FileSystemError) {
+        let document: JSONValue = .members([
+            "chain": .array(identity.tls.chain.map { .string(Data($0).base64EncodedString()) }),
+            "key": .string(Data(identity.tls.key.exposed).base64EncodedString()),
+        ])
+        try files.replace(identityPath, with: Array(document.compactText.utf8), mode: 0o600)
+    }
+
+    func removeIdentity() throws(FileSystemError) { try files.remove(identityPath) }
+
+    /// The bundle of the last run, if there is one.
+    func loadBundle(of trustDomain: TrustDomain) throws(Failure) -> TrustBundle? {
+        guard let contents = try read(bundlePath) else { return nil }
+        do { return try TrustBundle(json: contents, trustDomain: trustDomain) } catch {
+            throw Failure(
+                .refused, "\(bundlePath) cannot be read back: \(error)",
+                hint: "remove it, and start again with --trust-bundle")
+        }
+    }
+
+    func save(_ bundle: TrustBundle) throws {
+        try files.replace(bundlePath, with: Array(try bundle.spiffeDocument().compactText.utf8), mode: 0o600)
+    }
+
+    private func read(_ path: String) throws(Failure) -> [UInt8]? {
+        do { return try files.read(path, limit: Self.maximumLength) } catch {
+            throw Failure(.cannotCreate, "\(error)", hint: "make the agent's data folder readable by this user")
+        }
+    }
+}

@@ -1,0 +1,164 @@
+internal import AgentDomain
+internal import Crypto
+internal import Foundation
+internal import GRPCCore
+internal import Logging
+internal import Platform
+internal import SPIFFE
+internal import X509
+
+/// Gets SVIDs from the issuer, ahead of demand or on it, and keeps them in the agent's state.
+final class SVIDSupply: Sendable {
+    /// Signing requests sent at once.
+    private static let batch = 100
+
+    private let issuer: any IssuerClient
+    private let state: AgentState
+    private let clock: any WallClock
+    private let logger: Logger
+    private let issuing = Turnstile()
+
+    init(issuer: any IssuerClient, state: AgentState, clock: any WallClock, logger: Logger) {
+        self.issuer = issuer
+        self.state = state
+        self.clock = clock
+        self.logger = logger
+    }
+
+    /// The SVIDs of some entries, asking the issuer for those that are not there yet.
+    ///
+    /// - Returns: Those that can be had; at least one.
+    /// - Throws: `RPCError` Unavailable when none can.
+    func x509SVIDs(for entries: [AuthorizedEntry]) async throws -> [(AuthorizedEntry, HeldX509SVID)] {
+        if held(entries).count < entries.count {
+            do { try await issue(for: entries) } catch {
+                logger.warning("svids not issued on demand", metadata: ["error": "\(error)"])
+            }
+        }
+        let found = held(entries)
+        guard !found.isEmpty else {
+            throw RPCError(code: .unavailable, message: "SVIDs are not available yet; retry later")
+        }
+        return found
+    }
+
+    /// A token for an entry: from the cache while it is in the first half of its life, otherwise new; and when no new
+    /// one can be had, one that still lives.
+    func jwtSVID(for entry: AuthorizedEntry, audience: [String]) async throws -> HeldJWTSVID {
+        let key = JWTCache.Key(entryID: entry.id, entryRevision: entry.revision, audience: audience)
+        if !entry.includesJTI, let cached = state.withJWTs({ $0.fresh(key, now: clock.now) }) { return cached }
+        do {
+            let svid = try await issuer.jwtSVID(entryID: entry.id, audience: audience)
+            if !entry.includesJTI { state.withJWTs { $0.insert(svid, for: key) } }
+            return svid
+        } catch {
+            if !entry.includesJTI, let usable = state.withJWTs({ $0.usable(key, now: clock.now) }) { return usable }
+            logger.warning("jwt-svid not issued", metadata: ["entry.id": "\(entry.id)", "error": "\(error)"])
+            switch error {
+            case .refused(let detail): throw RPCError(code: .invalidArgument, message: "JWT-SVID refused: \(detail)")
+            case .unavailable, .agentRefused, .badAnswer:
+                throw RPCError(code: .unavailable, message: "JWT-SVIDs are not available; retry later")
+            }
+        }
+    }
+
+    /// Issues whatever is due among all entries.
+    ///
+    /// - Throws: ``IssuerClientError`` when the issuer cannot be reached; what was issued until then is kept.
+    func issueDue() async throws(IssuerClientError) {
+        try await issuing.pass { () async throws(IssuerClientError) in
+            let view = self.state.view
+            try await self.request(IssuancePlan.due(view.entries.values, held: view.svids, now: self.clock.now))
+        }
+    }
+
+    private func issue(for entries: [AuthorizedEntry]) async throws(IssuerClientError) {
+        try await issuing.pass { () async throws(IssuerClientError) in
+            // Whoever was ahead may have issued them meanwhile.
+            let present = Set(self.held(entries).map(\.0.id))
+            try await self.request(entries.filter { !present.contains($0.id) })
+        }
+    }
+
+    private func held(_ entries: [AuthorizedEntry]) -> [(AuthorizedEntry, HeldX509SVID)] {
+        let (svids, now) = (state.view.svids, clock.now)
+        return entries.compactMap { entry in
+            guard let svid = svids[entry.id], svid.entryRevision == entry.revision, svid.validity.upperBound > now
+            else {
+                return nil
+            }
+            return (entry, svid)
+        }
+    }
+
+    private func request(_ entries: [AuthorizedEntry]) async throws(IssuerClientError) {
+        var rest = entries[...]
+        while !rest.isEmpty {
+            let batch = Array(rest.prefix(Self.batch))
+            rest = rest.dropFirst(Self.batch)
+            var keys: [P256.Signing.PrivateKey] = []
+            var requests: [(entryID: String, csr: [UInt8])] = []
+            for entry in batch {
+                let key = P256.Signing.PrivateKey()
+                guard let csr = try? SigningRequestMaker.request(signedBy: key) else {
+                    throw .badAnswer(detail: "cannot make a signing request")
+                }
+                keys.append(key)
+                requests.append((entry.id, csr))
+            }
+            let chains = try await issuer.x509SVIDs(requests)
+            var entropy = SystemEntropy()
+            var issued: [String: HeldX509SVID] = [:]
+            for ((entry, key), chain) in zip(zip(batch, keys), chains) {
+                guard let chain else { continue }
+                do {
+                    issued[entry.id] = try IssuedChain.svid(chain, key: key, for: entry, using: &entropy)
+                } catch {
+                    logger.error(
+                        "issuer sent an svid that is not sound",
+                        metadata: ["entry.id": "\(entry.id)", "error": "\(error)"])
+                }
+            }
+            state.update { view in
+                // An entry that went away or changed meanwhile must not come back with its old identity.
+                for (id, svid) in issued where view.entries[id]?.revision == svid.entryRevision {
+                    view.svids[id] = svid
+                }
+            }
+        }
+    }
+}
+
+/// What the issuer sends back for a signing request.
+enum IssuedChain {
+    /// Judges a chain against what was asked for: the entry's name and the key that stayed here.
+    static func svid(
+        _ chain: [[UInt8]], key: P256.Signing.PrivateKey, for entry: AuthorizedEntry, using entropy: inout some Entropy
+    ) throws -> HeldX509SVID {
+        let leaf = try leaf(of: chain, key: key)
+        guard leaf.id == entry.spiffeID else {
+            throw SPIFFEError(.invalidX509SVID, "it names \(leaf.id) instead of \(entry.spiffeID)")
+        }
+        return HeldX509SVID(
+            spiffeID: leaf.id, entryRevision: entry.revision, chain: chain.flatMap { $0 },
+            key: SecretBytes(key.derRepresentation), validity: leaf.validity,
+            renewal: RenewalPlan(validity: leaf.validity, using: &entropy))
+    }
+
+    /// Judges a chain's leaf by the profile and against the key.
+    static func leaf(
+        of chain: [[UInt8]], key: P256.Signing.PrivateKey
+    ) throws -> (id: SPIFFEID, validity: Range<Date>) {
+        let certificates = try chain.map { try DERConcatenation.certificate(in: $0[...]) }
+        guard let leaf = certificates.first else { throw SPIFFEError(.invalidX509SVID, "chain is empty") }
+        let id = try X509SVIDProfile.checkLeaf(leaf)
+        for intermediate in certificates.dropFirst() { try X509SVIDProfile.checkIntermediate(intermediate) }
+        guard leaf.publicKey == Certificate.PublicKey(key.publicKey) else {
+            throw SPIFFEError(.invalidPrivateKey, "it is for another key")
+        }
+        guard leaf.notValidBefore < leaf.notValidAfter else {
+            throw SPIFFEError(.outsideValidity, "it is never valid")
+        }
+        return (id, leaf.notValidBefore..<leaf.notValidAfter)
+    }
+}

@@ -1,0 +1,197 @@
+internal import AgentDomain
+internal import Bootstrap
+internal import Foundation
+internal import GRPCCore
+internal import Logging
+internal import Platform
+internal import SPIFFE
+internal import Synchronization
+
+/// Keeps the agent's state in step with the issuer: at once when something is announced, and on a timer in any case.
+final class SyncLoop<Transport: ClientTransport>: Sendable {
+    /// How often to ask an issuer that announces nothing, such as one of another make.
+    private static var pollInterval: Duration { .seconds(5) }
+    /// How often to ask one that announces, in case an announcement was lost.
+    private static var followedInterval: Duration { .seconds(30) }
+
+    private let link: IssuerLink<Transport>
+    private let state: AgentState
+    private let supply: SVIDSupply
+    private let store: NodeIdentityStore?
+    private let trust: TrustStore
+    private let clock: any WallClock
+    private let logger: Logger
+    private let wakeUps: AsyncStream<Void>
+    private let waker: AsyncStream<Void>.Continuation
+    private let following: Mutex<Following>
+
+    private struct Following {
+        var announced: UInt64 = 0
+        var isFollowing = false
+        var acknowledge: AsyncStream<UInt64>.Continuation?
+    }
+
+    init(
+        link: IssuerLink<Transport>, state: AgentState, supply: SVIDSupply, trust: TrustStore,
+        store: NodeIdentityStore?, clock: any WallClock, logger: Logger
+    ) {
+        self.link = link
+        self.state = state
+        self.supply = supply
+        self.trust = trust
+        self.store = store
+        self.clock = clock
+        self.logger = logger
+        following = Mutex(Following())
+        (wakeUps, waker) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    /// Runs until cancelled.
+    ///
+    /// - Parameter onFirstSync: Called once, when workloads can be served.
+    /// - Throws: ``Failure`` when the issuer does not let this agent in; `CancellationError`.
+    func run(onFirstSync: @escaping @Sendable () async throws -> Void) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await self.link.runConnections() }
+            group.addTask {
+                try await self.link.join()
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    group.addTask { try await self.follow() }
+                    group.addTask { try await self.tick() }
+                    group.addTask { try await self.syncOnWakeUp(onFirstSync) }
+                    try await group.next()
+                    group.cancelAll()
+                }
+            }
+            try await group.next()
+            group.cancelAll()
+        }
+    }
+
+    private func syncOnWakeUp(_ onFirstSync: @Sendable () async throws -> Void) async throws {
+        var pause = Duration.milliseconds(200)
+        var isFirst = true
+        waker.yield()
+        for await _ in wakeUps {
+            do {
+                try await link.renewIfDue()
+                try await sync()
+                pause = .milliseconds(200)
+                if isFirst {
+                    isFirst = false
+                    try await onFirstSync()
+                }
+            } catch let error as CancellationError {
+                throw error
+            } catch IssuerClientError.agentRefused(let detail) {
+                try await handleRefusal(detail)
+            } catch let failure as Failure {
+                throw failure
+            } catch {
+                logger.warning("sync failed; trying again", metadata: ["error": "\(error)"])
+                try await Task.sleep(for: pause)
+                pause = min(pause * 2, .seconds(5))
+                waker.yield()
+            }
+        }
+    }
+
+    /// One round: what may be served, whom to trust, and the SVIDs that are due.
+    private func sync() async throws {
+        let announced = following.withLock { $0.announced }
+        let entries = try await link.issuer.authorizedEntries(held: state.view.entries)
+        let bundle = try await link.issuer.bundle()
+        let now = clock.now
+        let (isNewBundle, isNewContent) = (bundle != state.view.bundle, entries != state.view.entries)
+        if isNewBundle {
+            trust.replace(bundle)
+            try store?.save(bundle)
+        }
+        if isNewBundle || isNewContent {
+            // Withdrawn entries are gone at once, before anything new is asked for.
+            state.update { view in
+                view.bundle = bundle
+                view.entries = entries
+                view.matcher = EntryMatcher(entries.values)
+                view.svids = view.svids.filter { entries[$0.key] != nil }
+                view.lastSync = now
+            }
+            state.withJWTs { $0.retain(entries: entries.mapValues(\.revision), now: now) }
+            try await link.issuer.postStatus(version: Version.text, bundleSequence: bundle.sequence ?? 0)
+        } else {
+            state.noteSync(at: now)
+        }
+        try await supply.issueDue()
+        following.withLock { _ = $0.acknowledge?.yield(announced) }
+    }
+
+    /// Follows the issuer's announcements, again and again; an issuer that has none is polled.
+    private func follow() async throws {
+        var pause = Duration.milliseconds(200)
+        while true {
+            let (applied, acknowledge) = AsyncStream.makeStream(of: UInt64.self, bufferingPolicy: .bufferingNewest(1))
+            following.withLock { $0.acknowledge = acknowledge }
+            do {
+                try await link.issuer.follow(applied: applied) { [waker] revision in
+                    self.following.withLock {
+                        $0.announced = revision
+                        $0.isFollowing = true
+                    }
+                    waker.yield()
+                }
+                pause = .milliseconds(200)
+            } catch IssuerClientError.refused {
+                // This issuer does not announce; ask again now and then, it may be upgraded.
+                pause = .seconds(60)
+            } catch {
+                pause = min(pause * 2, .seconds(5))
+            }
+            acknowledge.finish()
+            following.withLock { $0.isFollowing = false }
+            waker.yield()
+            try await Task.sleep(for: pause)
+        }
+    }
+
+    /// Wakes the sync when the next renewal is due, and in any case after a while.
+    private func tick() async throws {
+        while true {
+            let interval = following.withLock { $0.isFollowing } ? Self.followedInterval : Self.pollInterval
+            var deadline = clock.now + interval.timeInterval
+            let due = [IssuancePlan.nextDue(state.view.svids), link.identity?.renewal.due].compactMap(\.self).min()
+            if let due { deadline = min(deadline, max(due, clock.now + 0.2)) }
+            try await clock.sleep(until: deadline)
+            waker.yield()
+        }
+    }
+
+    /// The issuer no longer knows this agent: nothing may be served on its word.
+    private func handleRefusal(_ detail: String) async throws {
+        if try await link.rejoinIfPossible() {
+            logger.notice("agent joined again", metadata: ["error": "\(detail)"])
+            waker.yield()
+            return
+        }
+        state.update { view in
+            view.entries = [:]
+            view.matcher = EntryMatcher()
+            view.svids = [:]
+        }
+        state.withJWTs { $0.retain(entries: [:], now: clock.now) }
+        logger.error(
+            "issuer refuses this agent; nothing is served until it is let in again", metadata: ["error": "\(detail)"])
+        try await Task.sleep(for: .seconds(5))
+        waker.yield()
+    }
+}
+
+/// The bundle that the issuer's own certificate is judged by.
+final class TrustStore: Sendable {
+    private let bundle: Mutex<TrustBundle>
+
+    init(_ bundle: TrustBundle) { self.bundle = Mutex(bundle) }
+
+    var current: TrustBundle { bundle.withLock { $0 } }
+
+    func replace(_ bundle: TrustBundle) { self.bundle.withLock { $0 = bundle } }
+}
