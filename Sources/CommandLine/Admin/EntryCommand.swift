@@ -1,0 +1,422 @@
+internal import ArgumentParser
+internal import Bootstrap
+internal import Foundation
+internal import GRPCCore
+internal import GRPCNIOTransportHTTP2Posix
+internal import IssuerAPIProtos
+internal import SPIFFE
+internal import SwiftProtobuf
+
+/// `mintmark entry`.
+struct EntryCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "entry", abstract: "Registers which code may hold which identity.",
+        subcommands: [
+            EntryCreateCommand.self, EntryListCommand.self, EntryShowCommand.self, EntryUpdateCommand.self,
+            EntryDeleteCommand.self, EntryCountCommand.self,
+        ])
+}
+
+/// What an entry may say beyond its name and selectors; the same flags create and update.
+struct EntrySettings: ParsableArguments {
+    @Option(help: ArgumentHelp("Lifetime of its X.509-SVIDs.", valueName: "duration"))
+    var x509Ttl: DurationArgument?
+
+    @Option(help: ArgumentHelp("Lifetime of its JWT-SVIDs.", valueName: "duration"))
+    var jwtTtl: DurationArgument?
+
+    @Option(help: ArgumentHelp("Tells workloads what the identity is for.", valueName: "text"))
+    var hint: String?
+
+    @Option(help: ArgumentHelp("A DNS name for its X.509-SVIDs; repeat for more.", valueName: "name"))
+    var dns: [String] = []
+
+    @Option(
+        help: ArgumentHelp("A trust domain whose bundle it gets as well; repeat for more.", valueName: "td"),
+        transform: Judged.trustDomain)
+    var federatesWith: [TrustDomain] = []
+
+    @Option(help: ArgumentHelp("When it ends, RFC 3339; its SVIDs end no later.", valueName: "instant"))
+    var expiresAt: InstantArgument?
+
+    /// Writes what was said into an entry, and marks it in a mask.
+    func apply(to entry: inout Spire_Api_Types_Entry, mask: inout Spire_Api_Types_EntryMask) {
+        if let x509Ttl {
+            entry.x509SvidTtl = Int32(clamping: x509Ttl.duration.components.seconds)
+            mask.x509SvidTtl = true
+        }
+        if let jwtTtl {
+            entry.jwtSvidTtl = Int32(clamping: jwtTtl.duration.components.seconds)
+            mask.jwtSvidTtl = true
+        }
+        if let hint {
+            entry.hint = hint
+            mask.hint = true
+        }
+        if !dns.isEmpty {
+            entry.dnsNames = dns
+            mask.dnsNames = true
+        }
+        if !federatesWith.isEmpty {
+            entry.federatesWith = federatesWith.map(\.name)
+            mask.federatesWith = true
+        }
+        if let expiresAt {
+            entry.expiresAt = Int64(expiresAt.date.timeIntervalSince1970)
+            mask.expiresAt = true
+        }
+    }
+
+    func validate() throws {
+        for (name, duration) in [("--x509-ttl", x509Ttl), ("--jwt-ttl", jwtTtl)] {
+            guard let duration, duration.duration < .seconds(1) else { continue }
+            throw ValidationError("'\(name)' must be at least 1s")
+        }
+    }
+}
+
+/// `mintmark entry create`.
+struct EntryCreateCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "create", abstract: "Registers an identity for the processes that have all of some selectors.",
+        discussion: """
+            Selectors: unix:uid:N, unix:user:NAME, unix:gid:N, unix:group:NAME, unix:supplementary_gid:N,
+            unix:supplementary_group:NAME, unix:path:/PATH, unix:sha256:HEX (of the executable).
+
+            EXAMPLES
+              mintmark entry create --spiffe-id spiffe://example.org/agents/reviewer \\
+                  --selector unix:uid:1000 --selector unix:path:/usr/local/bin/reviewer --wait
+              mintmark entry create --spiffe-id spiffe://example.org/tools/search --jwt-ttl 2m \\
+                  --parent-id spiffe://example.org/spire/agent/embedded --selector unix:sha256:9f86d0…
+            """)
+
+    @OptionGroup var admin: AdminOptions
+    @OptionGroup var output: OutputOptions
+
+    @Option(help: ArgumentHelp("The identity.", valueName: "id"), transform: Judged.spiffeID)
+    var spiffeID: SPIFFEID
+
+    @Option(
+        help: ArgumentHelp("What must be found on a process; repeat for more.", valueName: "k:v"),
+        transform: Judged.selector)
+    var selector: [Selector]
+
+    @Option(
+        help: ArgumentHelp("The agent that may serve it; needed when not exactly one is attested.", valueName: "id"),
+        transform: Judged.spiffeID)
+    var parentID: SPIFFEID?
+
+    @Option(help: ArgumentHelp("An ID for the entry; drawn when left out.", valueName: "id"))
+    var id: String?
+
+    @OptionGroup var settings: EntrySettings
+
+    @Flag(name: .customLong("admin"), help: "Its holder may administer the server.")
+    var isAdmin = false
+
+    @Flag(name: .customLong("downstream"), help: "Its holder may run a server below this one.")
+    var isDownstream = false
+
+    @Flag(help: "Return when the agents concerned have it.")
+    var wait = false
+
+    /// How long `--wait` waits.
+    private static let patience = Duration.seconds(30)
+
+    func run() async throws {
+        let (entry, standing) = try await admin.withServer { client in
+            let entry = try await create(client)
+            return (entry, wait ? try await propagation(of: entry, client) : nil)
+        }
+        output.show(EntryRendering.one(entry))
+        guard let standing else { return }
+        guard standing.complete else {
+            let behind = standing.agents.filter { $0.following && !$0.applied }.map(\.spiffeID)
+            throw Failure(
+                .refused, "entry was created, but \(behind.joined(separator: ", ")) did not apply it in time",
+                hint: "see the agent's log; it will apply the entry when it can")
+        }
+        for agent in standing.agents where !agent.following {
+            Terminal.complain("note: \(agent.spiffeID) is not connected; it will apply the entry when it is")
+        }
+    }
+
+    private func create(_ client: GRPCClient<HTTP2ClientTransport.Posix>) async throws -> Spire_Api_Types_Entry {
+        let parent = try await parent(client)
+        var wire = Spire_Api_Types_Entry()
+        var mask = Spire_Api_Types_EntryMask()
+        wire.id = id ?? ""
+        wire.spiffeID = .init(spiffeID)
+        wire.parentID = parent
+        wire.selectors = selector.map { selector in
+            .with {
+                $0.type = selector.kind
+                $0.value = selector.value
+            }
+        }
+        wire.admin = isAdmin
+        wire.downstream = isDownstream
+        settings.apply(to: &wire, mask: &mask)
+        let request = Spire_Api_Server_Entry_V1_BatchCreateEntryRequest.with { [wire] in $0.entries = [wire] }
+        let response = try await Spire_Api_Server_Entry_V1_Entry.Client(wrapping: client).batchCreateEntry(request)
+        guard let result = response.results.first else {
+            throw Failure(.refused, "server sent no result", hint: "see the server's log")
+        }
+        guard result.status.code == 0 else {
+            throw EntryFailure.describe(result.status, existing: result.hasEntry ? result.entry : nil)
+        }
+        return result.entry
+    }
+
+    private func parent(_ client: GRPCClient<HTTP2ClientTransport.Posix>) async throws -> Spire_Api_Types_SPIFFEID {
+        if let parentID { return .init(parentID) }
+        let agents = try await AgentDirectory.all(client).filter { !$0.banned }
+        guard let agent = agents.first else {
+            throw Failure(
+                .refused, "no agent is attested, so --parent-id cannot be left out",
+                hint: "start an agent first, or name the one to come with --parent-id")
+        }
+        guard agents.count == 1 else {
+            throw Failure(
+                .refused, "\(agents.count) agents are attested, so --parent-id cannot be left out",
+                hint: "choose one from 'mintmark agent list'")
+        }
+        return agent.id
+    }
+
+    private func propagation(
+        of entry: Spire_Api_Types_Entry, _ client: GRPCClient<HTTP2ClientTransport.Posix>
+    ) async throws -> Mintmark_V1_AwaitEntryResponse {
+        let request = Mintmark_V1_AwaitEntryRequest.with {
+            $0.entryID = entry.id
+            $0.timeoutMs = UInt32(Self.patience.components.seconds * 1000)
+        }
+        return try await Mintmark_V1_Propagation.Client(wrapping: client).awaitEntry(request)
+    }
+}
+
+/// `mintmark entry list`.
+struct EntryListCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list", abstract: "Lists entries.",
+        discussion: """
+            EXAMPLES
+              mintmark entry list
+              mintmark entry list --spiffe-id spiffe://example.org/agents/reviewer --output json
+              mintmark entry list --selector unix:uid:1000
+            """)
+
+    @OptionGroup var admin: AdminOptions
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var filter: EntryFilterOptions
+
+    func run() async throws {
+        let filter = filter.wire
+        let entries = try await admin.withServer { client in
+            let service = Spire_Api_Server_Entry_V1_Entry.Client(wrapping: client)
+            var found: [Spire_Api_Types_Entry] = []
+            var token = ""
+            repeat {
+                let request = Spire_Api_Server_Entry_V1_ListEntriesRequest.with { [token] in
+                    $0.filter = filter
+                    $0.pageToken = token
+                }
+                let page = try await service.listEntries(request)
+                found += page.entries
+                token = page.nextPageToken
+            } while !token.isEmpty
+            return found
+        }
+        output.show(EntryRendering.list(entries.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }))
+    }
+}
+
+/// Which entries to show or count.
+struct EntryFilterOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Only entries with this identity.", valueName: "id"), transform: Judged.spiffeID)
+    var spiffeID: SPIFFEID?
+
+    @Option(help: ArgumentHelp("Only entries under this agent or alias.", valueName: "id"), transform: Judged.spiffeID)
+    var parentID: SPIFFEID?
+
+    @Option(
+        help: ArgumentHelp("Only entries that have this selector; repeat for more.", valueName: "k:v"),
+        transform: Judged.selector)
+    var selector: [Selector] = []
+
+    var wire: Spire_Api_Server_Entry_V1_ListEntriesRequest.Filter {
+        .with {
+            if let spiffeID { $0.bySpiffeID = .init(spiffeID) }
+            if let parentID { $0.byParentID = .init(parentID) }
+            guard !selector.isEmpty else { return }
+            $0.bySelectors = .with {
+                $0.match = .matchSuperset
+                $0.selectors = selector.map { selector in
+                    .with {
+                        $0.type = selector.kind
+                        $0.value = selector.value
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `mintmark entry count`.
+struct EntryCountCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "count", abstract: "Counts entries.")
+
+    @OptionGroup var admin: AdminOptions
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var filter: EntryFilterOptions
+
+    func run() async throws {
+        let filter = filter.wire
+        let request = Spire_Api_Server_Entry_V1_CountEntriesRequest.with {
+            $0.filter = .with {
+                if filter.hasBySpiffeID { $0.bySpiffeID = filter.bySpiffeID }
+                if filter.hasByParentID { $0.byParentID = filter.byParentID }
+                if filter.hasBySelectors { $0.bySelectors = filter.bySelectors }
+            }
+        }
+        let count = try await admin.withServer {
+            try await Spire_Api_Server_Entry_V1_Entry.Client(wrapping: $0).countEntries(request).count
+        }
+        output.show(Rendering(.members(["count": .integer(count)]), table: "\(count)"))
+    }
+}
+
+/// `mintmark entry show`.
+struct EntryShowCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show", abstract: "Shows one entry.",
+        discussion: "EXAMPLE\n  mintmark entry show 0b7c51d4-… --output yaml")
+
+    @OptionGroup var admin: AdminOptions
+    @OptionGroup var output: OutputOptions
+    @Argument(help: "The entry's ID.") var id: String
+
+    func run() async throws {
+        let request = Spire_Api_Server_Entry_V1_GetEntryRequest.with { $0.id = id }
+        output.show(
+            EntryRendering.one(
+                try await admin.withServer {
+                    try await Spire_Api_Server_Entry_V1_Entry.Client(wrapping: $0).getEntry(request)
+                }))
+    }
+}
+
+/// `mintmark entry update`.
+struct EntryUpdateCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "update", abstract: "Changes what is named, and leaves the rest as it is.",
+        discussion: """
+            EXAMPLES
+              mintmark entry update 0b7c51d4-… --hint reviewer
+              mintmark entry update 0b7c51d4-… --selector unix:uid:1000 --selector unix:sha256:9f86d0…
+            """)
+
+    @OptionGroup var admin: AdminOptions
+    @OptionGroup var output: OutputOptions
+    @Argument(help: "The entry's ID.") var id: String
+
+    @Option(help: ArgumentHelp("A new identity.", valueName: "id"), transform: Judged.spiffeID)
+    var spiffeID: SPIFFEID?
+
+    @Option(help: ArgumentHelp("A new parent.", valueName: "id"), transform: Judged.spiffeID)
+    var parentID: SPIFFEID?
+
+    @Option(
+        help: ArgumentHelp("New selectors, instead of all the old ones; repeat for more.", valueName: "k:v"),
+        transform: Judged.selector)
+    var selector: [Selector] = []
+
+    @OptionGroup var settings: EntrySettings
+
+    func run() async throws {
+        var wire = Spire_Api_Types_Entry()
+        var mask = Spire_Api_Types_EntryMask()
+        wire.id = id
+        settings.apply(to: &wire, mask: &mask)
+        if let spiffeID {
+            wire.spiffeID = .init(spiffeID)
+            mask.spiffeID = true
+        }
+        if let parentID {
+            wire.parentID = .init(parentID)
+            mask.parentID = true
+        }
+        if !selector.isEmpty {
+            wire.selectors = selector.map { selector in
+                .with {
+                    $0.type = selector.kind
+                    $0.value = selector.value
+                }
+            }
+            mask.selectors = true
+        }
+        guard mask != .init() else { throw ValidationError("nothing to change; name at least one setting") }
+        let request = Spire_Api_Server_Entry_V1_BatchUpdateEntryRequest.with { [wire, mask] in
+            $0.entries = [wire]
+            $0.inputMask = mask
+        }
+        let response = try await admin.withServer {
+            try await Spire_Api_Server_Entry_V1_Entry.Client(wrapping: $0).batchUpdateEntry(request)
+        }
+        guard let result = response.results.first, result.status.code == 0 else {
+            throw EntryFailure.describe(response.results.first?.status ?? .init(), existing: nil)
+        }
+        output.show(EntryRendering.one(result.entry))
+    }
+}
+
+/// `mintmark entry delete`.
+struct EntryDeleteCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "delete", abstract: "Deletes entries; their identities are withdrawn at once.",
+        discussion: "EXAMPLE\n  mintmark entry delete 0b7c51d4-… 77aa01c2-…")
+
+    @OptionGroup var admin: AdminOptions
+    @OptionGroup var output: OutputOptions
+    @Argument(help: "The entries' IDs.") var ids: [String]
+
+    func run() async throws {
+        let request = Spire_Api_Server_Entry_V1_BatchDeleteEntryRequest.with { $0.ids = ids }
+        let response = try await admin.withServer {
+            try await Spire_Api_Server_Entry_V1_Entry.Client(wrapping: $0).batchDeleteEntry(request)
+        }
+        let deleted = response.results.filter { $0.status.code == 0 }.map(\.id)
+        if !deleted.isEmpty {
+            output.show(
+                Rendering(
+                    .members(["deleted": .array(deleted.map { .string($0) })]),
+                    table: deleted.map { "deleted \($0)" }.joined(separator: "\n")))
+        }
+        if let refused = response.results.first(where: { $0.status.code != 0 }) {
+            throw EntryFailure.describe(refused.status, existing: nil)
+        }
+    }
+}
+
+/// Turns the status of one item of a batch into an end that a person understands.
+enum EntryFailure {
+    static func describe(_ status: Spire_Api_Types_Status, existing: Spire_Api_Types_Entry?) -> Failure {
+        if let existing {
+            return Failure(
+                .refused, "an entry with the same identity, parent and selectors already exists: \(existing.id)",
+                hint: "change it with 'mintmark entry update \(existing.id)'")
+        }
+        switch RPCError.Code(rawValue: Int(status.code)) {
+        case .notFound?: return Failure(.refused, status.message, hint: "list what exists with 'mintmark entry list'")
+        case .alreadyExists?: return Failure(.refused, status.message, hint: "choose another ID, or leave it out")
+        default: return Failure(.refused, status.message, hint: "correct the value and try again")
+        }
+    }
+}
+
+extension RPCError.Code {
+    fileprivate init?(rawValue: Int) {
+        guard let status = Status.Code(rawValue: rawValue) else { return nil }
+        self.init(status)
+    }
+}

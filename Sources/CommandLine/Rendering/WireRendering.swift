@@ -1,0 +1,121 @@
+internal import Foundation
+internal import IssuerAPIProtos
+internal import SPIFFE
+
+// The stable JSON shapes of what a server says. Add members freely; rename none.
+
+extension Spire_Api_Types_SPIFFEID {
+    var text: String { "spiffe://\(trustDomain)\(path)" }
+
+    init(_ id: SPIFFEID) {
+        self.init()
+        trustDomain = id.trustDomain.name
+        path = id.path
+    }
+}
+
+/// Instants as people and programs read them.
+enum InstantText {
+    static func text(_ seconds: Int64) -> String {
+        Date(timeIntervalSince1970: TimeInterval(seconds)).formatted(.iso8601)
+    }
+
+    /// nil for 0, which stands for never.
+    static func optional(_ seconds: Int64) -> JSONValue { seconds == 0 ? .null : .string(text(seconds)) }
+}
+
+/// Shows entries.
+enum EntryRendering {
+    static func value(_ entry: Spire_Api_Types_Entry) -> JSONValue {
+        .members([
+            "id": .string(entry.id),
+            "spiffe_id": .string(entry.spiffeID.text),
+            "parent_id": .string(entry.parentID.text),
+            "selectors": .array(entry.selectors.map { .string("\($0.type):\($0.value)") }),
+            "x509_svid_ttl": .integer(entry.x509SvidTtl),
+            "jwt_svid_ttl": .integer(entry.jwtSvidTtl),
+            "hint": .string(entry.hint),
+            "dns_names": .array(entry.dnsNames.map { .string($0) }),
+            "federates_with": .array(entry.federatesWith.map { .string($0) }),
+            "admin": .bool(entry.admin),
+            "downstream": .bool(entry.downstream),
+            "store_svid": .bool(entry.storeSvid),
+            "expires_at": InstantText.optional(entry.expiresAt),
+            "revision": .integer(entry.revisionNumber),
+            "created_at": .string(InstantText.text(entry.createdAt)),
+        ])
+    }
+
+    static func one(_ entry: Spire_Api_Types_Entry) -> Rendering {
+        Rendering(value(entry), table: fields(entry))
+    }
+
+    static func list(_ entries: [Spire_Api_Types_Entry]) -> Rendering {
+        Rendering(
+            .members(["entries": .array(entries.map(value))]),
+            table: TableText.rows(
+                ["ID", "SPIFFE ID", "PARENT ID", "SELECTORS"],
+                entries.map { entry in
+                    [
+                        entry.id, entry.spiffeID.text, entry.parentID.text,
+                        entry.selectors.map { "\($0.type):\($0.value)" }.joined(separator: " "),
+                    ]
+                }, empty: "no entries"))
+    }
+
+    private static func fields(_ entry: Spire_Api_Types_Entry) -> String {
+        TableText.fields([
+            ("ID", entry.id), ("SPIFFE ID", entry.spiffeID.text), ("Parent ID", entry.parentID.text),
+            ("Selectors", entry.selectors.map { "\($0.type):\($0.value)" }.joined(separator: "\n")),
+            ("X.509-SVID TTL", entry.x509SvidTtl == 0 ? "default" : "\(entry.x509SvidTtl) s"),
+            ("JWT-SVID TTL", entry.jwtSvidTtl == 0 ? "default" : "\(entry.jwtSvidTtl) s"), ("Hint", entry.hint),
+            ("DNS names", entry.dnsNames.joined(separator: "\n")),
+            ("Federates with", entry.federatesWith.joined(separator: "\n")), ("Admin", entry.admin ? "yes" : ""),
+            ("Downstream", entry.downstream ? "yes" : ""),
+            ("Expires", entry.expiresAt == 0 ? "" : InstantText.text(entry.expiresAt)),
+            ("Revision", "\(entry.revisionNumber)"), ("Created", InstantText.text(entry.createdAt)),
+        ])
+    }
+}
+
+/// Shows agents.
+enum AgentRendering {
+    static func value(_ agent: Spire_Api_Types_Agent) -> JSONValue {
+        .members([
+            "spiffe_id": .string(agent.id.text),
+            "attestation_type": .string(agent.attestationType),
+            "serial_number": .string(agent.x509SvidSerialNumber),
+            "expires_at": .string(InstantText.text(agent.x509SvidExpiresAt)),
+            "banned": .bool(agent.banned),
+            "can_reattest": .bool(agent.canReattest),
+            "selectors": .array(agent.selectors.map { .string("\($0.type):\($0.value)") }),
+            "version": .string(agent.agentVersion),
+        ])
+    }
+
+    static func one(_ agent: Spire_Api_Types_Agent) -> Rendering {
+        Rendering(
+            value(agent),
+            table: TableText.fields([
+                ("SPIFFE ID", agent.id.text), ("Attested by", agent.attestationType),
+                ("SVID serial", agent.x509SvidSerialNumber),
+                ("SVID expires", InstantText.text(agent.x509SvidExpiresAt)),
+                ("Banned", agent.banned ? "yes" : "no"), ("Can re-attest", agent.canReattest ? "yes" : "no"),
+                ("Version", agent.agentVersion),
+            ]))
+    }
+
+    static func list(_ agents: [Spire_Api_Types_Agent]) -> Rendering {
+        Rendering(
+            .members(["agents": .array(agents.map(value))]),
+            table: TableText.rows(
+                ["SPIFFE ID", "ATTESTED BY", "SVID EXPIRES", "BANNED", "VERSION"],
+                agents.map {
+                    [
+                        $0.id.text, $0.attestationType, InstantText.text($0.x509SvidExpiresAt),
+                        $0.banned ? "yes" : "no",
+                        $0.agentVersion,
+                    ]
+                }, empty: "no agents"))
+    }
+}

@@ -1,0 +1,48 @@
+internal import Bootstrap
+internal import Foundation
+internal import Logging
+internal import NodeAgent
+internal import Platform
+internal import SPIFFE
+
+/// The configuration of `mintmark agent`, read and judged.
+struct AgentSettings: Sendable {
+    let trustDomain: TrustDomain
+    let dataFolder: String
+    let serverAddress: ServerAddress
+    let workloadSocket: UnixSocketPath
+    let joinTokenFile: String?
+    let trustBundleFile: String?
+    let executableSizeLimit: Int64
+    let logLevel: Logger.Level
+
+    static let keys = [
+        ConfigurationKey("trust_domain", isRequired: true, help: "the trust domain of the server, such as example.org"),
+        ConfigurationKey("data_dir", default: "/var/lib/mintmark/agent", help: "the agent's own SVID and the bundle"),
+        ConfigurationKey("server_address", default: "127.0.0.1:8081", help: "the server, as host:port"),
+        ConfigurationKey(
+            "workload_socket", default: "/run/mintmark/workload.sock", help: "where workloads connect"),
+        ConfigurationKey("join_token_file", help: "a file with a join token, for the first start"),
+        ConfigurationKey("trust_bundle", help: "a file with the server's bundle, PEM or SPIFFE, for the first start"),
+        ConfigurationKey(
+            "executable_size_limit", default: "1073741824", help: "the largest executable hashed, in bytes"),
+        ConfigurationKey("log_level", default: "info", help: "trace, debug, info, notice, warning, error or critical"),
+    ]
+
+    init(path: String, environment: [String: String]) async throws(Failure) {
+        let file = try await ConfigurationFile(
+            path: path, keys: Self.keys, prefix: "MINTMARK_AGENT", environment: environment)
+        trustDomain = try SettingReader.trustDomain(file)
+        dataFolder = WorkloadOptions.absolute(try SettingReader.required(try file.text("data_dir"), "data_dir"))
+        serverAddress = try ServerAddress(
+            try SettingReader.required(try file.text("server_address"), "server_address"))
+        workloadSocket = try UnixSocketPath(
+            WorkloadOptions.absolute(try SettingReader.required(try file.text("workload_socket"), "workload_socket")))
+        joinTokenFile = try file.text("join_token_file")
+        trustBundleFile = try file.text("trust_bundle")
+        executableSizeLimit = Int64(
+            try SettingReader.required(
+                try file.number("executable_size_limit", in: 1...(1 << 40)), "executable_size_limit"))
+        logLevel = try SettingReader.logLevel(file)
+    }
+}

@@ -1,0 +1,102 @@
+internal import Bootstrap
+internal import Foundation
+internal import IssuerDomain
+internal import IssuerServer
+internal import Logging
+internal import Platform
+internal import SPIFFE
+
+/// The configuration of `mintmark server`, read and judged.
+struct ServerSettings: Sendable {
+    let trustDomain: TrustDomain
+    let dataFolder: String
+    let bindAddress: String
+    let bindPort: Int
+    let adminSocket: UnixSocketPath
+    let authorities: AuthorityKeeper.Settings
+    let svids: SVIDIssuer.Settings
+    let logLevel: Logger.Level
+
+    static let keys = [
+        ConfigurationKey("trust_domain", isRequired: true, help: "the trust domain to issue for, such as example.org"),
+        ConfigurationKey("data_dir", default: "/var/lib/mintmark/server", help: "database and keys"),
+        ConfigurationKey("bind_address", default: "127.0.0.1", help: "where agents connect: an IP address"),
+        ConfigurationKey("bind_port", default: "8081", help: "where agents connect: a port; 0 takes any"),
+        ConfigurationKey("admin_socket", default: "/run/mintmark/admin.sock", help: "where admins connect"),
+        ConfigurationKey("ca_ttl", default: "24h", help: "lifetime of signing authorities"),
+        ConfigurationKey(
+            "x509_svid_ttl", default: "1h", help: "lifetime of X.509-SVIDs, unless an entry says otherwise"),
+        ConfigurationKey("jwt_svid_ttl", default: "5m", help: "lifetime of JWT-SVIDs, unless an entry says otherwise"),
+        ConfigurationKey("agent_ttl", default: "1h", help: "lifetime of agents' own SVIDs"),
+        ConfigurationKey("ca_key_type", default: "ec-p256", help: "ec-p256, ec-p384, rsa-2048 or rsa-4096"),
+        ConfigurationKey("jwt_key_type", default: "ec-p256", help: "ec-p256, ec-p384, rsa-2048 or rsa-4096"),
+        ConfigurationKey("jwt_issuer", help: "the iss claim of JWT-SVIDs; none when left out"),
+        ConfigurationKey("log_level", default: "info", help: "trace, debug, info, notice, warning, error or critical"),
+    ]
+
+    init(path: String, environment: [String: String]) async throws(Failure) {
+        let file = try await ConfigurationFile(
+            path: path, keys: Self.keys, prefix: "MINTMARK_SERVER", environment: environment)
+        trustDomain = try SettingReader.trustDomain(file)
+        dataFolder = WorkloadOptions.absolute(try SettingReader.required(try file.text("data_dir"), "data_dir"))
+        bindAddress = try SettingReader.required(try file.text("bind_address"), "bind_address")
+        bindPort = try SettingReader.required(try file.number("bind_port", in: 0...65535), "bind_port")
+        adminSocket = try UnixSocketPath(
+            WorkloadOptions.absolute(try SettingReader.required(try file.text("admin_socket"), "admin_socket")))
+        let keyType: (String) -> SigningKeyType? = { SigningKeyType(rawValue: $0) }
+        authorities = AuthorityKeeper.Settings(
+            lifetime: try SettingReader.duration("ca_ttl", file),
+            x509KeyType: try SettingReader.required(
+                try file.value("ca_key_type", "a key type", keyType), "ca_key_type"),
+            jwtKeyType: try SettingReader.required(
+                try file.value("jwt_key_type", "a key type", keyType), "jwt_key_type"))
+        svids = SVIDIssuer.Settings(
+            x509TTL: try SettingReader.duration("x509_svid_ttl", file),
+            jwtTTL: try SettingReader.duration("jwt_svid_ttl", file),
+            agentTTL: try SettingReader.duration("agent_ttl", file), jwtIssuer: try file.text("jwt_issuer"))
+        logLevel = try SettingReader.logLevel(file)
+    }
+
+    func issuer(in state: StateFolder) -> IssuerConfiguration {
+        IssuerConfiguration(
+            trustDomain: trustDomain, databasePath: state.file("mintmark.db"), keyFolder: state.file("keys"),
+            adminSocket: adminSocket, listener: .tcp(host: bindAddress, port: bindPort), authorities: authorities,
+            svids: svids)
+    }
+
+    func prepareSocketFolder(files: any FileSystem) throws(Failure) {
+        try SettingReader.createFolder(holding: adminSocket, files: files)
+    }
+}
+
+/// What the configurations of both roles read alike.
+enum SettingReader {
+    static func trustDomain(_ file: ConfigurationFile) throws(Failure) -> TrustDomain {
+        let text = try required(try file.text("trust_domain"), "trust_domain")
+        do { return try TrustDomain(text) } catch {
+            throw Failure(
+                .configuration, "trust_domain '\(text)': \(error.message)", hint: "use a name such as example.org")
+        }
+    }
+
+    static func duration(_ name: String, _ file: ConfigurationFile) throws(Failure) -> Duration {
+        try required(
+            try file.value(name, "a duration such as 90s, 15m or 24h") { DurationText.parse($0) }, name)
+    }
+
+    static func logLevel(_ file: ConfigurationFile) throws(Failure) -> Logger.Level {
+        try required(try file.value("log_level", "a log level") { Logger.Level(rawValue: $0) }, "log_level")
+    }
+
+    static func required<Value>(_ value: Value?, _ name: String) throws(Failure) -> Value {
+        guard let value else { throw Failure(.configuration, "required key '\(name)' is missing") }
+        return value
+    }
+
+    static func createFolder(holding socket: UnixSocketPath, files: any FileSystem) throws(Failure) {
+        let folder = URL(fileURLWithPath: socket.path).deletingLastPathComponent().path
+        do { try files.createDirectory(folder, mode: 0o755) } catch {
+            throw Failure(.cannotCreate, "\(error)", hint: "choose another socket path, or create \(folder)")
+        }
+    }
+}

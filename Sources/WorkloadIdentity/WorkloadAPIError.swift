@@ -1,0 +1,55 @@
+internal import GRPCCore
+
+/// Why the workload endpoint did not give what was asked for.
+public struct WorkloadAPIError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// What kind of refusal it was. New codes may be added.
+    public struct Code: Hashable, Sendable, CustomStringConvertible {
+        /// The code as it is written in logs.
+        public let description: String
+
+        private init(_ description: String) { self.description = description }
+
+        /// Nothing is registered for the calling process, or not what it asked for.
+        public static let noIdentity = Code("no_identity")
+        /// The endpoint cannot be reached, or is not ready; try again.
+        public static let unavailable = Code("unavailable")
+        /// The request was wrong; trying again will not help.
+        public static let invalidRequest = Code("invalid_request")
+        /// The endpoint does not offer this.
+        public static let unsupported = Code("unsupported")
+        /// The endpoint answered what it should not have.
+        public static let invalidResponse = Code("invalid_response")
+        /// The endpoint's address is missing or malformed.
+        public static let noEndpoint = Code("no_endpoint")
+    }
+
+    /// What kind of refusal it was.
+    public let code: Code
+
+    /// What the endpoint said, for people.
+    public let message: String
+
+    /// Creates an error.
+    ///
+    /// - Parameters:
+    ///   - code: What kind of refusal it was.
+    ///   - message: What the endpoint said.
+    public init(_ code: Code, _ message: String) {
+        self.code = code
+        self.message = message
+    }
+
+    init(_ error: RPCError) {
+        let code: Code
+        switch error.code {
+        case .permissionDenied: code = .noIdentity
+        case .invalidArgument: code = .invalidRequest
+        case .unimplemented: code = .unsupported
+        default: code = .unavailable
+        }
+        self.init(code, error.message)
+    }
+
+    /// The message alone.
+    public var description: String { message }
+}
