@@ -147,5 +147,50 @@ let package = Package(
             name: "sample-agent", dependencies: ["WorkloadIdentity", "SPIFFE", certificates],
             path: "Sources/Examples/SampleAgent",
             swiftSettings: strict),
+
+        // Tests.
+        .target(
+            name: "TestSupport",
+            dependencies: ["IssuerDomain", "AgentDomain", "KeyStore", "SPIFFE", "Platform", certificates, crypto, logging],
+            path: "Tests/TestSupport", swiftSettings: strict),
+        .target(
+            name: "StoreContract", dependencies: ["IssuerDomain", "SPIFFE", "Platform", "TestSupport"],
+            path: "Tests/StoreContract", swiftSettings: strict),
+        .testTarget(
+            name: "SPIFFETests",
+            dependencies: ["SPIFFE", "TestSupport", asn1, certificates, crypto, cryptoExtras], swiftSettings: strict),
+        .testTarget(name: "PlatformTests", dependencies: ["Platform", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "LinuxKernelTests", dependencies: ["LinuxKernel", "Platform"], swiftSettings: strict),
+        .testTarget(
+            name: "IssuerDomainTests",
+            dependencies: ["IssuerDomain", "KeyStore", "SPIFFE", "Platform", "TestSupport", asn1, certificates, crypto],
+            swiftSettings: strict),
+        .testTarget(
+            name: "AgentDomainTests", dependencies: ["AgentDomain", "SPIFFE", "Platform", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "WorkloadAttestationTests",
+            dependencies: ["WorkloadAttestation", "AgentDomain", "LinuxKernel", "SPIFFE", "Platform", crypto],
+            swiftSettings: strict),
+        .testTarget(
+            name: "SQLiteStoreTests",
+            dependencies: ["SQLiteStore", "StoreContract", "IssuerDomain", "SPIFFE", "Platform", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "KeyStoreTests",
+            dependencies: ["KeyStore", "IssuerDomain", "SPIFFE", "Platform", "TestSupport", certificates, crypto],
+            swiftSettings: strict),
+        .testTarget(
+            name: "BootstrapTests", dependencies: ["Bootstrap", "SPIFFE", "Platform", "TestSupport", logging],
+            swiftSettings: strict),
+        .testTarget(
+            name: "IssuerServerTests",
+            dependencies: [
+                "IssuerServer", "IssuerDomain", "IssuerAPIProtos", "Bootstrap", "SPIFFE", "Platform", "TestSupport",
+                certificates, crypto, grpcCore, grpcInProcess, logging, protobuf,
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "CommandLineTests", dependencies: ["CommandLine", "Bootstrap", "SPIFFE", "IssuerAPIProtos"],
+            swiftSettings: strict),
     ]
 )
