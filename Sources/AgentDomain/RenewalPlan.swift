@@ -4,13 +4,13 @@ package import Foundation
 package struct RenewalPlan: Hashable, Sendable {
     package let due: Date
 
-    /// Plans for around half of the lifetime.
+    /// Plans for around half of what is left on arrival; the start in the certificate is backdated, and says nothing.
     ///
     /// - Parameters:
-    ///   - validity: From when to when the SVID is good.
+    ///   - arrived: When the SVID came.
+    ///   - end: When it ends.
     ///   - entropy: For the jitter, up to a twentieth of the lifetime either way.
-    package init(validity: Range<Date>, using entropy: inout some RandomNumberGenerator) {
-        let lifetime = validity.upperBound.timeIntervalSince(validity.lowerBound)
-        due = validity.lowerBound + lifetime * Double.random(in: 0.45..<0.55, using: &entropy)
+    package init(arrived: Date, end: Date, using entropy: inout some RandomNumberGenerator) {
+        due = arrived + end.timeIntervalSince(arrived) * Double.random(in: 0.45..<0.55, using: &entropy)
     }
 }

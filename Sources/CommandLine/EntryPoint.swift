@@ -31,9 +31,29 @@ package enum EntryPoint {
         let status = Mintmark.exitCode(for: error).rawValue
         if status == 0 {
             Terminal.say(text)
-        } else if !text.isEmpty {
-            Terminal.complain(text.hasPrefix("Error: ") ? "error: " + text.dropFirst("Error: ".count) : text)
+        } else {
+            Terminal.complain("\(UsageText.failure(text, status: ExitStatus(rawValue: status) ?? .usage))")
         }
         return status
+    }
+}
+
+/// The parser's words in the shape that every other error has.
+enum UsageText {
+    /// Splits `Error: …`, `Usage: …` and `See '… --help' for more information.` into an error and a next step.
+    static func failure(_ text: String, status: ExitStatus) -> Failure {
+        var message: [Substring] = []
+        var help = "mintmark --help"
+        for line in text.split(separator: "\n", omittingEmptySubsequences: true) {
+            if line.hasPrefix("Usage:") || line.hasPrefix("Help:") { continue }
+            if line.contains("--help' for more information"), let quoted = line.split(separator: "'").dropFirst().first {
+                help = String(quoted)
+                continue
+            }
+            message.append(line)
+        }
+        var joined = message.joined(separator: "\n")
+        if joined.hasPrefix("Error: ") { joined.removeFirst("Error: ".count) }
+        return Failure(status, joined.isEmpty ? "the command is not understood" : joined, hint: "see '\(help)'")
     }
 }

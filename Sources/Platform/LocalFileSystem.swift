@@ -62,7 +62,12 @@ package struct LocalFileSystem: FileSystem {
         }
         let parent = URL(fileURLWithPath: path).deletingLastPathComponent().path
         if parent != path, parent != "/" { try createDirectory(parent, mode: mode) }
-        guard mkdir(path, mode_t(mode)) == 0 || errno == EEXIST else { throw failure("create directory", path) }
+        guard mkdir(path, mode_t(mode)) == 0 else {
+            if errno == EEXIST { return }
+            throw failure("create directory", path)
+        }
+        // Whatever the umask says, the mode is the one asked for.
+        guard chmod(path, mode_t(mode)) == 0 else { throw failure("set the mode of", path) }
     }
 
     package func names(in path: String) throws(FileSystemError) -> [String] {

@@ -36,7 +36,11 @@ package final class SQLiteStore: Sendable {
 
     /// Closes the file after the writes under way.
     package func close() throws(StoreError) {
-        do { try pool.close() } catch { throw StoreErrorTranslation.translate(error) }
+        do {
+            // Leaves one whole file behind, which can be copied as it is.
+            try pool.writeWithoutTransaction { db in _ = try db.checkpoint(.truncate) }
+            try pool.close()
+        } catch { throw StoreErrorTranslation.translate(error) }
     }
 
     func read<Value: Sendable>(

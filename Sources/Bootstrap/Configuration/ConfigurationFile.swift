@@ -27,10 +27,9 @@ package struct ConfigurationFile: Sendable {
         let names = try Self.keyNames(in: path)
         let known = keys.map(\.name)
         for name in names where !known.contains(name) {
-            let nearest = known.map { ($0, EditDistance.between($0, name)) }.min { $0.1 < $1.1 }
-            let hint = nearest.map {
-                $0.1 <= 4 ? "did you mean '\($0.0)'?" : "known keys: \(known.joined(separator: ", "))"
-            }
+            let hint =
+                Self.nearest(to: name, among: known).map { "did you mean '\($0)'?" }
+                ?? "known keys: \(known.joined(separator: ", "))"
             throw Failure(.configuration, "\(path): unknown key '\(name)'", hint: hint)
         }
         let overridden = known.filter { environment["\(prefix)_\($0.uppercased())"] != nil }
@@ -92,6 +91,15 @@ package struct ConfigurationFile: Sendable {
 
     private func wrongType(_ name: String, _ expected: String) -> Failure {
         Failure(.configuration, "\(source): key '\(name)' is not \(expected)", hint: keys[name]?.help)
+    }
+
+    /// The key somebody probably meant: one that has all the words, or else one a few letters away.
+    private static func nearest(to name: String, among known: [String]) -> String? {
+        let words = Set(name.split(separator: "_"))
+        let ranked = known.map { key in
+            (key, words.isSubset(of: key.split(separator: "_")) ? 0 : EditDistance.between(key, name))
+        }
+        return ranked.min { $0.1 < $1.1 }.flatMap { $0.1 <= 4 ? $0.0 : nil }
     }
 
     private static func keyNames(in path: String) throws(Failure) -> [String] {

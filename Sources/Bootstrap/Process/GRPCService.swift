@@ -8,10 +8,15 @@ package struct GRPCService<Transport: ServerTransport>: Service {
     package init(_ server: GRPCServer<Transport>) { self.server = server }
 
     package func run() async throws {
-        try await withGracefulShutdownHandler {
-            try await server.serve()
-        } onGracefulShutdown: {
-            server.beginGracefulShutdown()
+        do {
+            try await withGracefulShutdownHandler {
+                try await server.serve()
+            } onGracefulShutdown: {
+                server.beginGracefulShutdown()
+            }
+        } catch {
+            // A peer that never answers holds a drain open for ever; it is cut when patience ends, and that is no error.
+            guard Task.isShuttingDownGracefully else { throw error }
         }
     }
 }

@@ -17,7 +17,7 @@ package struct UnixSocketPath: Hashable, Sendable, CustomStringConvertible {
         }
         guard path.utf8.count <= Self.maximumLength else {
             throw Failure(
-                .configuration, "socket path is longer than \(Self.maximumLength) bytes: \(path)",
+                .cannotCreate, "socket path is longer than \(Self.maximumLength) bytes: \(path)",
                 hint: "use a shorter state folder")
         }
         self.path = path

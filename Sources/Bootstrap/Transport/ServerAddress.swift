@@ -1,4 +1,5 @@
 internal import GRPCNIOTransportHTTP2Posix
+internal import SPIFFE
 
 /// Where an issuer listens: a host name or IP literal, and a port.
 package struct ServerAddress: Hashable, Sendable, CustomStringConvertible {
@@ -22,7 +23,12 @@ package struct ServerAddress: Hashable, Sendable, CustomStringConvertible {
 
     package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
-    var target: any ResolvableTarget { .dns(host: host, port: port) }
+    /// An IP literal is no name to resolve, nor one to indicate in TLS.
+    var target: any ResolvableTarget {
+        if IPAddressLiteral.isIPv4(host) { return .ipv4(address: host, port: port) }
+        if IPAddressLiteral.isIPv6(host) { return .ipv6(address: host, port: port) }
+        return .dns(host: host, port: port)
+    }
 
     private static func refusal(of text: String) -> Failure {
         Failure(

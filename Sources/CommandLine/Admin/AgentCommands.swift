@@ -63,7 +63,8 @@ struct AgentShowCommand: AsyncParsableCommand {
 
 /// `mintmark agent count`.
 struct AgentCountCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "count", abstract: "Counts the agents.")
+    static let configuration = CommandConfiguration(commandName: "count", abstract: "Counts the agents.",
+        discussion: "EXAMPLE\n  mintmark agent count --output json")
 
     @OptionGroup var admin: AdminOptions
     @OptionGroup var output: OutputOptions
@@ -72,7 +73,7 @@ struct AgentCountCommand: AsyncParsableCommand {
         let count = try await admin.withServer {
             try await Spire_Api_Server_Agent_V1_Agent.Client(wrapping: $0).countAgents(.init()).count
         }
-        output.show(Rendering(.members(["count": .integer(count)]), table: "\(count)"))
+        output.show(Rendering(.members(["count": .integer(count)]), table: "\(count) agents"))
     }
 }
 

@@ -264,7 +264,8 @@ struct EntryFilterOptions: ParsableArguments {
 
 /// `mintmark entry count`.
 struct EntryCountCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "count", abstract: "Counts entries.")
+    static let configuration = CommandConfiguration(commandName: "count", abstract: "Counts entries.",
+        discussion: "EXAMPLE\n  mintmark entry count --selector unix:uid:1000")
 
     @OptionGroup var admin: AdminOptions
     @OptionGroup var output: OutputOptions
@@ -282,7 +283,7 @@ struct EntryCountCommand: AsyncParsableCommand {
         let count = try await admin.withServer {
             try await Spire_Api_Server_Entry_V1_Entry.Client(wrapping: $0).countEntries(request).count
         }
-        output.show(Rendering(.members(["count": .integer(count)]), table: "\(count)"))
+        output.show(Rendering(.members(["count": .integer(count)]), table: "\(count) entries"))
     }
 }
 

@@ -3,6 +3,7 @@ internal import Bootstrap
 internal import Foundation
 internal import GRPCCore
 internal import GRPCNIOTransportHTTP2Posix
+internal import HealthProtos
 
 /// Where the server's admin socket is.
 struct AdminOptions: ParsableArguments {
@@ -35,10 +36,20 @@ struct AdminOptions: ParsableArguments {
         do {
             let transport = try HTTP2ClientTransport.Posix(
                 target: .unixDomainSocket(path: path), transportSecurity: .plaintext)
-            return try await withGRPCClient(transport: transport, handleClient: body)
+            return try await withGRPCClient(transport: transport) { client in
+                try await Self.confirm(client)
+                return try await body(client)
+            }
         } catch let error as RPCError {
             throw AdminFailure.describe(error, path: path)
         }
+    }
+
+    /// Asks whether anybody answers at all, so that a wedged server does not hold the command for ever.
+    private static func confirm(_ client: GRPCClient<HTTP2ClientTransport.Posix>) async throws {
+        var options = CallOptions.defaults
+        options.timeout = .seconds(10)
+        _ = try await Grpc_Health_V1_Health.Client(wrapping: client).check(.init(), options: options)
     }
 
     /// Says at once what is wrong with the socket, instead of waiting for a connection that cannot come.
@@ -72,7 +83,7 @@ enum AdminFailure {
         case .permissionDenied, .unauthenticated:
             Failure(.notPermitted, error.message, hint: "run the command as the user that runs the server")
         case .invalidArgument: Failure(.refused, error.message, hint: "correct the value and try again")
-        case .notFound: Failure(.refused, error.message, hint: "list what exists with the 'list' subcommand")
+        case .notFound: Failure(.refused, error.message, hint: "list what exists with 'mintmark entry list' or 'mintmark agent list'")
         case .alreadyExists: Failure(.refused, error.message, hint: "list what exists with 'mintmark entry list'")
         case .unimplemented:
             Failure(

@@ -40,11 +40,11 @@ extension SigningKeyType: ExpressibleByArgument {}
 /// Text flags whose rule is worth telling: which one was broken.
 enum Judged {
     static func spiffeID(_ text: String) throws -> SPIFFEID {
-        do { return try SPIFFEID(text) } catch { throw ValidationError("'\(text)': \(error.message)") }
+        do { return try SPIFFEID(text) } catch { throw ValidationError(error.message) }
     }
 
     static func trustDomain(_ text: String) throws -> TrustDomain {
-        do { return try TrustDomain(text) } catch { throw ValidationError("'\(text)': \(error.message)") }
+        do { return try TrustDomain(text) } catch { throw ValidationError(error.message) }
     }
 
     static func logLevel(_ text: String) throws -> Logger.Level {
@@ -58,6 +58,6 @@ enum Judged {
     static func selector(_ text: String) throws -> Selector {
         do {
             return try Selector(parsing: text)
-        } catch { throw ValidationError("'\(text)': \(error)") }
+        } catch { throw ValidationError("\(error)") }
     }
 }

@@ -91,7 +91,9 @@ struct AgentCommand: AsyncParsableCommand {
 
     /// `mintmark agent validate`.
     struct Validate: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Checks a configuration without starting.")
+        static let configuration = CommandConfiguration(
+            abstract: "Checks a configuration without starting.",
+            discussion: "EXAMPLE\n  mintmark agent validate --config agent.yaml")
 
         @OptionGroup var file: File
 
@@ -105,8 +107,12 @@ struct AgentCommand: AsyncParsableCommand {
     struct Config: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Lists every configuration key with its default.",
-            discussion:
-                "Each key can be overridden by an environment variable: MINTMARK_AGENT_ and the key in capitals.")
+            discussion: """
+                Each key can be overridden by an environment variable: MINTMARK_AGENT_ and the key in capitals.
+
+                EXAMPLE
+                  mintmark agent config --output yaml
+                """)
 
         @OptionGroup var output: OutputOptions
 

@@ -34,8 +34,9 @@ struct AgentSettings: Sendable {
             path: path, keys: Self.keys, prefix: "MINTMARK_AGENT", environment: environment)
         trustDomain = try SettingReader.trustDomain(file)
         dataFolder = WorkloadOptions.absolute(try SettingReader.required(try file.text("data_dir"), "data_dir"))
-        serverAddress = try ServerAddress(
-            try SettingReader.required(try file.text("server_address"), "server_address"))
+        serverAddress = try SettingReader.required(
+            try file.value("server_address", "host:port, such as 127.0.0.1:8081") { try? ServerAddress($0) },
+            "server_address")
         workloadSocket = try UnixSocketPath(
             WorkloadOptions.absolute(try SettingReader.required(try file.text("workload_socket"), "workload_socket")))
         joinTokenFile = try file.text("join_token_file")

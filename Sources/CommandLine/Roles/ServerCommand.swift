@@ -65,7 +65,9 @@ struct ServerCommand: AsyncParsableCommand {
 
     /// `mintmark server validate`.
     struct Validate: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Checks a configuration without starting.")
+        static let configuration = CommandConfiguration(
+            abstract: "Checks a configuration without starting.",
+            discussion: "EXAMPLE\n  mintmark server validate --config server.yaml")
 
         @OptionGroup var file: File
 
@@ -79,8 +81,12 @@ struct ServerCommand: AsyncParsableCommand {
     struct Config: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Lists every configuration key with its default.",
-            discussion:
-                "Each key can be overridden by an environment variable: MINTMARK_SERVER_ and the key in capitals.")
+            discussion: """
+                Each key can be overridden by an environment variable: MINTMARK_SERVER_ and the key in capitals.
+
+                EXAMPLE
+                  mintmark server config --output yaml
+                """)
 
         @OptionGroup var output: OutputOptions
 

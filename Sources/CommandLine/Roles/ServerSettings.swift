@@ -39,7 +39,10 @@ struct ServerSettings: Sendable {
             path: path, keys: Self.keys, prefix: "MINTMARK_SERVER", environment: environment)
         trustDomain = try SettingReader.trustDomain(file)
         dataFolder = WorkloadOptions.absolute(try SettingReader.required(try file.text("data_dir"), "data_dir"))
-        bindAddress = try SettingReader.required(try file.text("bind_address"), "bind_address")
+        bindAddress = try SettingReader.required(
+            try file.value("bind_address", "an IP address") {
+                IPAddressLiteral.isIPv4($0) || IPAddressLiteral.isIPv6($0) ? $0 : nil
+            }, "bind_address")
         bindPort = try SettingReader.required(try file.number("bind_port", in: 0...65535), "bind_port")
         adminSocket = try UnixSocketPath(
             WorkloadOptions.absolute(try SettingReader.required(try file.text("admin_socket"), "admin_socket")))

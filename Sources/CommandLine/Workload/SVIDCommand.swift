@@ -86,17 +86,21 @@ struct SVIDCommand: AsyncParsableCommand {
         func run() async throws {
             let client = try workload.client()
             let format = output.output
-            do throws(WorkloadAPIError) {
-                try await client.followX509SVIDs { update in
-                    let rendering = try SVIDRendering.x509(update)
-                    // One document a line, so that a program can read update after update.
-                    switch format {
-                    case .json: Terminal.say(rendering.value.compactText)
-                    case .yaml: Terminal.say("---\n" + rendering.text(.yaml))
-                    case .table: Terminal.say(rendering.table)
-                    }
-                }
-            } catch { throw WorkloadFailure.describe(error, endpoint: client.endpoint) }
+            try await Interruption.end {
+                do throws(WorkloadAPIError) {
+                    try await client.followX509SVIDs { update in try Self.show(update, format) }
+                } catch { throw WorkloadFailure.describe(error, endpoint: client.endpoint) }
+            }
+        }
+
+        /// One document a line, so that a program can read update after update.
+        private static func show(_ update: X509Update, _ format: OutputFormat) throws {
+            let rendering = try SVIDRendering.x509(update)
+            switch format {
+            case .json: Terminal.say(rendering.value.compactText)
+            case .yaml: Terminal.say("---\n" + rendering.text(.yaml))
+            case .table: Terminal.say(rendering.table)
+            }
         }
     }
 

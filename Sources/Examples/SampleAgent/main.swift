@@ -9,7 +9,13 @@ import SPIFFE
 import WorkloadIdentity
 
 struct Options {
-    var audience = "sample-service"
+    static let usage = """
+        usage: sample-agent --audience NAME [--write DIR] [--output json]
+
+        example: SPIFFE_ENDPOINT_SOCKET=unix:///run/mintmark/workload.sock sample-agent --audience my-service
+        """
+
+    var audience = ""
     var folder: String?
     var wantsJSON = false
 
@@ -17,12 +23,16 @@ struct Options {
         var rest = arguments[...]
         while let flag = rest.popFirst() {
             switch flag {
-            case "--audience": audience = rest.popFirst() ?? audience
+            case "--audience": audience = rest.popFirst() ?? ""
             case "--write": folder = rest.popFirst()
             case "--output": wantsJSON = rest.popFirst() == "json"
-            default: complain("usage: sample-agent [--audience NAME] [--write DIR] [--output json]", status: 64)
+            case "--help", "-h":
+                print(Self.usage)
+                exit(0)
+            default: complain(Self.usage, status: 64)
             }
         }
+        if audience.isEmpty { complain(Self.usage, status: 64) }
     }
 }
 

@@ -24,9 +24,10 @@ package enum JoinToken {
     /// Lifetimes an admin may ask for.
     package static let lifetimes = Duration.seconds(1)...Duration.seconds(365 * 24 * 3600)
 
-    /// Draws a token: 32 random bytes, base64url.
+    /// Draws a token: 32 random bytes, base64url. The prefix lets secret scanners know one, and keeps the first
+    /// character from being a dash, which a command line would take for a flag.
     package static func draw(using entropy: inout some RandomNumberGenerator) -> SecretText {
-        SecretText(Base64URL.encode(entropy.bytes(32)))
+        SecretText("mmj_" + Base64URL.encode(entropy.bytes(32)))
     }
 
     /// What the store knows a token by.

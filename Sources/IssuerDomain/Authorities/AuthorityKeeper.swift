@@ -44,7 +44,7 @@ package final class AuthorityKeeper: Sendable {
     /// Certificates start a little in the past, for verifiers with slow clocks.
     package static let backdate: TimeInterval = 10
 
-    /// Loads the authorities, or makes the first ones, and destroys keys that no record names.
+    /// Loads the authorities, or makes the first ones, and names keys that no record knows.
     ///
     /// - Parameters:
     ///   - trustDomain: Whose authorities.
@@ -80,7 +80,8 @@ package final class AuthorityKeeper: Sendable {
         self.feed = feed
         self.logger = logger
         state = Mutex(try await maker.snapshot(of: plan.records, sequence: loaded.sequence, now: now))
-        try await dropKeys(notNamedBy: plan.records)
+        try await drop(plan.dropped)
+        try await warnOfKeys(notNamedBy: plan.records)
         feed.announce(loaded.sequence)
     }
 
@@ -118,16 +119,27 @@ package final class AuthorityKeeper: Sendable {
                     self.logger.info("authority dropped", metadata: ["authority.id": "\(id)"])
                 }
             }
-            try await self.dropKeys(notNamedBy: plan.records)
+            try await self.drop(plan.dropped)
             return true
         }
     }
 
-    /// A crash between making a key and recording it leaves a key that nothing will ever use.
-    private func dropKeys(notNamedBy records: [AuthorityRecord]) async throws(AuthorityError) {
-        do {
-            let named = Set(records.map(\.keyName))
-            for name in try await keys.names() where !named.contains(name) { try await keys.delete(name) }
+    /// Destroys the keys of authorities whose records are gone for good.
+    private func drop(_ records: [AuthorityRecord]) async throws(AuthorityError) {
+        do throws(KeyStoreError) {
+            for record in records { try await keys.delete(record.keyName) }
         } catch { throw .keyStore(error) }
+    }
+
+    /// A crash between making a key and recording it leaves a key that nothing uses. So does a database that was lost or
+    /// restored from an older backup, and then the key may be wanted again: it is named, never destroyed.
+    private func warnOfKeys(notNamedBy records: [AuthorityRecord]) async throws(AuthorityError) {
+        let named = Set(records.map(\.keyName))
+        let names: [String]
+        do { names = try await keys.names() } catch { throw .keyStore(error) }
+        for name in names where !named.contains(name) {
+            logger.warning(
+                "key without a record; the database may be older than the keys", metadata: ["key.name": "\(name)"])
+        }
     }
 }

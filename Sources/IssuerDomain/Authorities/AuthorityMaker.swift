@@ -11,13 +11,16 @@ struct AuthorityMaker {
 
     /// Carries out the schedule of both kinds up to, not including, making it durable.
     ///
-    /// - Returns: The records as they will be, and the changes that make them so.
+    /// - Returns: The records as they will be, the changes that make them so, and the records that go for good.
     func plan(
         for records: [AuthorityRecord], now: Date, using entropy: inout some Entropy
-    ) async throws(AuthorityError) -> (records: [AuthorityRecord], changes: [AuthorityChange]) {
+    ) async throws(AuthorityError) -> (
+        records: [AuthorityRecord], changes: [AuthorityChange], dropped: [AuthorityRecord]
+    ) {
         let schedule = AuthoritySchedule(lifetime: settings.lifetime)
         var records = records
         var changes: [AuthorityChange] = []
+        var dropped: [AuthorityRecord] = []
         for kind in AuthorityRecord.Kind.allCases {
             for step in schedule.decide(records.filter { $0.kind == kind }, now: now) {
                 switch step {
@@ -28,12 +31,13 @@ struct AuthorityMaker {
                 case .activate(let id): move(id, to: .active, in: &records, noting: &changes)
                 case .retire(let id): move(id, to: .retired, in: &records, noting: &changes)
                 case .delete(let id):
+                    dropped += records.filter { $0.id == id }
                     records.removeAll { $0.id == id }
                     changes.append(.delete(id: id))
                 }
             }
         }
-        return (records, changes)
+        return (records, changes, dropped)
     }
 
     /// Loads what issuance needs for a set of records.

@@ -40,7 +40,7 @@ package struct Agent: Sendable {
                 hint: "run 'mintmark bundle show' on the server, and start the agent with --trust-bundle FILE")
         }
         let trust = TrustStore(bundle)
-        var identity = try store.loadIdentity()
+        var identity = try store.loadIdentity(now: clock.now)
         if let ended = identity, ended.validity.upperBound <= clock.now {
             logger.warning("agent svid of the last run has expired", metadata: ["agent.id": "\(ended.id)"])
             identity = nil
@@ -48,7 +48,14 @@ package struct Agent: Sendable {
         let makeTransport: @Sendable (NodeIdentity?) throws -> HTTP2ClientTransport.Posix = { identity in
             try TLSClient.transport(to: remote.address, identity: identity?.tls) {
                 presented async throws(SPIFFEError) in
-                try await IssuerCertificate.verify(presented, trust: trust, now: clock.now)
+                do throws(SPIFFEError) {
+                    return try await IssuerCertificate.verify(presented, trust: trust, now: clock.now)
+                } catch {
+                    logger.warning(
+                        "server is not trusted",
+                        metadata: ["server.address": "\(remote.address)", "error": "\(error)"])
+                    throw error
+                }
             }
         }
         let client: RotatingClient<HTTP2ClientTransport.Posix>

@@ -88,13 +88,18 @@ final class IssuerLink<Transport: ClientTransport>: Sendable {
 
     /// Renews the identity when it is due.
     ///
+    /// - Returns: Whether it was replaced.
     /// - Throws: ``IssuerClientError``; the old identity stays.
-    func renewIfDue() async throws {
-        guard let identity, identity.renewal.due <= clock.now else { return }
-        if canReattest { return try await rejoin() }
+    func renewIfDue() async throws -> Bool {
+        guard let identity, identity.renewal.due <= clock.now else { return false }
+        if canReattest {
+            try await rejoin()
+            return true
+        }
         let key = P256.Signing.PrivateKey()
         try await adopt(try await issuer.renew(csr: SigningRequestMaker.request(signedBy: key)), key: key)
         logger.info("agent svid renewed", metadata: ["agent.id": "\(identity.id)"])
+        return true
     }
 
     /// Gets in once more with evidence that works again.
@@ -115,7 +120,7 @@ final class IssuerLink<Transport: ClientTransport>: Sendable {
 
     private func adopt(_ chain: [[UInt8]], key: P256.Signing.PrivateKey) async throws {
         var entropy = SystemEntropy()
-        let identity = try NodeIdentity(chain: chain, key: key, using: &entropy)
+        let identity = try NodeIdentity(chain: chain, key: key, now: clock.now, using: &entropy)
         // Kept before it is used: from its first use on, the issuer takes no other.
         try store?.save(identity)
         if let transport = try await makeTransport(identity) { client.rotate(to: transport) }

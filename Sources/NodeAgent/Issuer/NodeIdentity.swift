@@ -13,12 +13,14 @@ struct NodeIdentity: Sendable {
     let renewal: RenewalPlan
 
     /// Judges what the issuer sent for a key of this agent.
-    init(chain: [[UInt8]], key: P256.Signing.PrivateKey, using entropy: inout some Entropy) throws {
+    init(
+        chain: [[UInt8]], key: P256.Signing.PrivateKey, now: Date, using entropy: inout some Entropy
+    ) throws {
         let leaf = try IssuedChain.leaf(of: chain, key: key)
         id = leaf.id
         tls = TLSIdentity(chain: chain, key: SecretBytes(key.derRepresentation))
         validity = leaf.validity
-        renewal = RenewalPlan(validity: leaf.validity, using: &entropy)
+        renewal = RenewalPlan(arrived: now, end: leaf.validity.upperBound, using: &entropy)
     }
 }
 
@@ -35,7 +37,7 @@ struct NodeIdentityStore: Sendable {
     /// The identity of the last run, if there is one.
     ///
     /// - Throws: ``Failure`` when the file is there but cannot be read back.
-    func loadIdentity() throws(Failure) -> NodeIdentity? {
+    func loadIdentity(now: Date) throws(Failure) -> NodeIdentity? {
         guard let contents = try read(identityPath) else { return nil }
         do {
             let object = try JSONValue(parsing: contents, limit: Self.maximumLength).object
@@ -45,7 +47,7 @@ struct NodeIdentityStore: Sendable {
             var entropy = SystemEntropy()
             return try NodeIdentity(
                 chain: chain.map { Array($0) }, key: try P256.Signing.PrivateKey(derRepresentation: key),
-                using: &entropy)
+                now: now, using: &entropy)
         } catch {
             throw Failure(
                 .refused, "\(identityPath) cannot be read back",

@@ -112,7 +112,8 @@ final class SVIDSupply: Sendable {
             for ((entry, key), chain) in zip(zip(batch, keys), chains) {
                 guard let chain else { continue }
                 do {
-                    issued[entry.id] = try IssuedChain.svid(chain, key: key, for: entry, using: &entropy)
+                    issued[entry.id] = try IssuedChain.svid(
+                        chain, key: key, for: entry, now: clock.now, using: &entropy)
                 } catch {
                     logger.error(
                         "issuer sent an svid that is not sound",
@@ -133,7 +134,8 @@ final class SVIDSupply: Sendable {
 enum IssuedChain {
     /// Judges a chain against what was asked for: the entry's name and the key that stayed here.
     static func svid(
-        _ chain: [[UInt8]], key: P256.Signing.PrivateKey, for entry: AuthorizedEntry, using entropy: inout some Entropy
+        _ chain: [[UInt8]], key: P256.Signing.PrivateKey, for entry: AuthorizedEntry, now: Date,
+        using entropy: inout some Entropy
     ) throws -> HeldX509SVID {
         let leaf = try leaf(of: chain, key: key)
         guard leaf.id == entry.spiffeID else {
@@ -142,7 +144,7 @@ enum IssuedChain {
         return HeldX509SVID(
             spiffeID: leaf.id, entryRevision: entry.revision, chain: chain.flatMap { $0 },
             key: SecretBytes(key.derRepresentation), validity: leaf.validity,
-            renewal: RenewalPlan(validity: leaf.validity, using: &entropy))
+            renewal: RenewalPlan(arrived: now, end: leaf.validity.upperBound, using: &entropy))
     }
 
     /// Judges a chain's leaf by the profile and against the key.

@@ -29,6 +29,8 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
         var announced: UInt64 = 0
         var isFollowing = false
         var acknowledge: AsyncStream<UInt64>.Continuation?
+        /// Finished when this agent presents a new SVID: the issuer ends what was opened with the old one.
+        var rotated: AsyncStream<Void>.Continuation?
     }
 
     init(
@@ -74,7 +76,7 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
         waker.yield()
         for await _ in wakeUps {
             do {
-                try await link.renewIfDue()
+                if try await link.renewIfDue() { following.withLock { $0.rotated?.finish() } }
                 try await sync()
                 pause = .milliseconds(200)
                 if isFirst {
@@ -127,29 +129,43 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
 
     /// Follows the issuer's announcements, again and again; an issuer that has none is polled.
     private func follow() async throws {
-        var pause = Duration.milliseconds(200)
+        let firstPause = Duration.milliseconds(200)
+        var pause = firstPause
         while true {
-            let (applied, acknowledge) = AsyncStream.makeStream(of: UInt64.self, bufferingPolicy: .bufferingNewest(1))
-            following.withLock { $0.acknowledge = acknowledge }
             do {
-                try await link.issuer.follow(applied: applied) { [waker] revision in
+                try await followOnce()
+                // Ended well, or to go on with a new SVID.
+                pause = .zero
+            } catch IssuerClientError.refused {
+                // This issuer does not announce; ask again now and then, it may be upgraded.
+                pause = .seconds(60)
+            } catch {
+                pause = min(max(pause * 2, firstPause), .seconds(5))
+            }
+            following.withLock { $0.isFollowing = false }
+            waker.yield()
+            try await Task.sleep(for: pause)
+        }
+    }
+
+    private func followOnce() async throws {
+        let (applied, acknowledge) = AsyncStream.makeStream(of: UInt64.self, bufferingPolicy: .bufferingNewest(1))
+        let (rotation, rotated) = AsyncStream.makeStream(of: Void.self)
+        following.withLock { ($0.acknowledge, $0.rotated) = (acknowledge, rotated) }
+        defer { acknowledge.finish() }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { [waker] in
+                try await self.link.issuer.follow(applied: applied) { revision in
                     self.following.withLock {
                         $0.announced = revision
                         $0.isFollowing = true
                     }
                     waker.yield()
                 }
-                pause = .milliseconds(200)
-            } catch IssuerClientError.refused {
-                // This issuer does not announce; ask again now and then, it may be upgraded.
-                pause = .seconds(60)
-            } catch {
-                pause = min(pause * 2, .seconds(5))
             }
-            acknowledge.finish()
-            following.withLock { $0.isFollowing = false }
-            waker.yield()
-            try await Task.sleep(for: pause)
+            group.addTask { for await _ in rotation {} }
+            try await group.next()
+            group.cancelAll()
         }
     }
 

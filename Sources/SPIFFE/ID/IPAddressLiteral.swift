@@ -1,7 +1,7 @@
 /// Recognises IP address literals without asking a resolver.
-enum IPAddressLiteral {
+package enum IPAddressLiteral {
     /// Four decimal octets without leading zeros.
-    static func isIPv4(_ text: String) -> Bool {
+    package static func isIPv4(_ text: String) -> Bool {
         let octets = text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
         return octets.count == 4
             && octets.allSatisfy { octet in
@@ -12,7 +12,7 @@ enum IPAddressLiteral {
     }
 
     /// RFC 4291 §2.2 text, without a zone.
-    static func isIPv6(_ text: String) -> Bool {
+    package static func isIPv6(_ text: String) -> Bool {
         let halves = text.split(separator: "::", maxSplits: 2, omittingEmptySubsequences: false)
         guard halves.count <= 2, !text.isEmpty else { return false }
         var groups = 0
