@@ -114,8 +114,8 @@ let package = Package(
         .target(
             name: "Bootstrap",
             dependencies: [
-                "SPIFFE", "Platform", "LinuxKernel", "HealthProtos", certificates, configuration, grpcCore, grpcHTTP2, lifecycle, logging,
-                nioCore, nioPosix, nioSSL, protobuf, system, yams,
+                "SPIFFE", "Platform", "LinuxKernel", "HealthProtos", certificates, configuration, grpcCore, grpcHTTP2,
+                lifecycle, logging, nioCore, nioPosix, nioSSL, protobuf, system, yams,
             ], swiftSettings: strict),
 
         // Assemblies.
@@ -137,8 +137,8 @@ let package = Package(
             name: "CommandLine",
             dependencies: [
                 "IssuerServer", "IssuerDomain", "NodeAgent", "WorkloadIdentity", "IssuerAPIProtos", "HealthProtos",
-                "Bootstrap", "SPIFFE", "Platform", "LinuxKernel", argumentParser, grpcCore, grpcHTTP2, grpcProtobuf, grpcInProcess, lifecycle, logging, protobuf, signals,
-                yams,
+                "Bootstrap", "SPIFFE", "Platform", "LinuxKernel", argumentParser, certificates, grpcCore, grpcHTTP2,
+                grpcProtobuf, grpcInProcess, lifecycle, logging, protobuf, signals, yams,
             ], swiftSettings: strict),
         .executableTarget(name: "mintmark", dependencies: ["CommandLine"], swiftSettings: strict),
 
@@ -151,7 +151,9 @@ let package = Package(
         // Tests.
         .target(
             name: "TestSupport",
-            dependencies: ["IssuerDomain", "AgentDomain", "KeyStore", "SPIFFE", "Platform", certificates, crypto, logging],
+            dependencies: [
+                "IssuerDomain", "AgentDomain", "KeyStore", "SPIFFE", "Platform", certificates, crypto, logging,
+            ],
             path: "Tests/TestSupport", swiftSettings: strict),
         .target(
             name: "StoreContract", dependencies: ["IssuerDomain", "SPIFFE", "Platform", "TestSupport"],
@@ -163,7 +165,10 @@ let package = Package(
         .testTarget(name: "LinuxKernelTests", dependencies: ["LinuxKernel", "Platform"], swiftSettings: strict),
         .testTarget(
             name: "IssuerDomainTests",
-            dependencies: ["IssuerDomain", "KeyStore", "SPIFFE", "Platform", "TestSupport", asn1, certificates, crypto],
+            dependencies: [
+                "IssuerDomain", "KeyStore", "StoreContract", "SPIFFE", "Platform", "TestSupport", asn1, certificates,
+                crypto, logging,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "AgentDomainTests", dependencies: ["AgentDomain", "SPIFFE", "Platform", "TestSupport"],
@@ -174,7 +179,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "SQLiteStoreTests",
-            dependencies: ["SQLiteStore", "StoreContract", "IssuerDomain", "SPIFFE", "Platform", "TestSupport"],
+            dependencies: ["SQLiteStore", "StoreContract", "IssuerDomain", "SPIFFE", "Platform", "TestSupport", grdb],
             swiftSettings: strict),
         .testTarget(
             name: "KeyStoreTests",
@@ -187,10 +192,18 @@ let package = Package(
             name: "IssuerServerTests",
             dependencies: [
                 "IssuerServer", "IssuerDomain", "IssuerAPIProtos", "Bootstrap", "SPIFFE", "Platform", "TestSupport",
-                certificates, crypto, grpcCore, grpcInProcess, logging, protobuf,
+                certificates, crypto, grpcCore, grpcHTTP2, grpcInProcess, grpcProtobuf, lifecycle, logging, protobuf,
             ], swiftSettings: strict),
         .testTarget(
             name: "CommandLineTests", dependencies: ["CommandLine", "Bootstrap", "SPIFFE", "IssuerAPIProtos"],
             swiftSettings: strict),
+
+        // Benchmarks: run by hand, shipped to nobody.
+        .executableTarget(
+            name: "mintmark-bench",
+            dependencies: [
+                "IssuerDomain", "KeyStore", "SQLiteStore", "SPIFFE", "Platform", "WorkloadIdentity",
+                "WorkloadAPIProtos", crypto, grpcCore, grpcHTTP2, logging, protobuf,
+            ], path: "Tests/Benchmarks"),
     ]
 )

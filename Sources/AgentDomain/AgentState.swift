@@ -52,6 +52,7 @@ package final class AgentState: Sendable {
     /// Ticks after every replacement; the newest tick is kept while the listener is busy.
     ///
     /// - Parameter startingWithOne: Whether the first tick comes at once.
+    /// - Returns: The caller's own stream; it goes on until the caller drops it.
     package func ticks(startingWithOne: Bool = false) -> AsyncStream<Void> {
         let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         let number = guarded.withLock {

@@ -30,6 +30,7 @@ package struct EntryMatcher: Sendable {
     /// - Parameters:
     ///   - found: Every selector found on the workload.
     ///   - now: Entries that have expired by then do not match.
+    /// - Returns: Entries whose selectors were all found, sorted by creation, then ID; empty when none match.
     package func matches(_ found: Set<Selector>, now: Date) -> [AuthorizedEntry] {
         candidates(for: found)
             .filter { entry in
@@ -45,6 +46,7 @@ package struct EntryMatcher: Sendable {
     /// - Parameters:
     ///   - found: Every other selector found on the workload.
     ///   - isDigest: Tells digest selectors from others.
+    /// - Returns: True when an entry has a digest selector and all of its others were found.
     package func needsDigest(_ found: Set<Selector>, isDigest: (Selector) -> Bool) -> Bool {
         for entry in filed.lazy.flatMap(\.value) where entry.selectors.contains(where: isDigest) {
             if entry.selectors.allSatisfy({ isDigest($0) || found.contains($0) }) { return true }

@@ -2,8 +2,9 @@ package import Foundation
 package import Platform
 package import SPIFFE
 
-/// Tokens by entry and audience set, each served until half of its life is over (GS-13). Bounded: the least recently
-/// used goes first.
+/// Tokens by entry and audience set, each served until half of its life is over (GS-13).
+///
+/// Bounded: the least recently used goes first.
 package struct JWTCache: Sendable {
     /// What a token is kept under: order and repeats of the audience do not matter to a validator, but the token that
     /// is handed out says them as the first caller did.

@@ -1,6 +1,8 @@
 package import Foundation
 
-/// When to replace an SVID. The jitter is drawn once, on arrival, so polling cannot re-roll it.
+/// When to replace an SVID.
+///
+/// The jitter is drawn once, on arrival, so polling cannot re-roll it.
 package struct RenewalPlan: Hashable, Sendable {
     package let due: Date
 

@@ -46,7 +46,9 @@ enum UsageText {
         var help = "mintmark --help"
         for line in text.split(separator: "\n", omittingEmptySubsequences: true) {
             if line.hasPrefix("Usage:") || line.hasPrefix("Help:") { continue }
-            if line.contains("--help' for more information"), let quoted = line.split(separator: "'").dropFirst().first {
+            if line.contains("--help' for more information"),
+                let quoted = line.split(separator: "'").dropFirst().first
+            {
                 help = String(quoted)
                 continue
             }

@@ -67,6 +67,7 @@ package final class RevisionFeed: Sendable {
     /// Ticks after every change of anything above; the newest tick is kept while the listener is busy.
     ///
     /// - Parameter startingWithOne: Whether the first tick comes at once.
+    /// - Returns: The caller's own stream; it goes on until the caller drops it.
     package func ticks(startingWithOne: Bool = false) -> AsyncStream<Void> {
         let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         let number = state.withLock {

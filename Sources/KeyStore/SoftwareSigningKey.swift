@@ -31,10 +31,9 @@ package struct SoftwareSigningKey: SigningKey {
         } catch { throw .failed(detail: "cannot generate a key of type \(type.rawValue)") }
     }
 
-    /// Reads a key back.
+    /// Reads a key back; nil when it is not a key of a kind that authorities may have.
     ///
     /// - Parameter pkcs8: Unencrypted PKCS#8 DER.
-    /// - Returns: nil when it is not a key of a kind that authorities may have.
     package init?(pkcs8: Data) {
         if let key = try? P256.Signing.PrivateKey(derRepresentation: pkcs8) {
             (type, material) = (.ecP256, .p256(key))

@@ -8,13 +8,12 @@ package struct ProcessCredentials: Hashable, Sendable {
         (self.uid, self.gid, self.supplementaryGroups) = (uid, gid, supplementaryGroups)
     }
 
-    /// Reads the `Uid`, `Gid` and `Groups` lines of `/proc/PID/status`.
+    /// Reads the `Uid`, `Gid` and `Groups` lines of `/proc/PID/status`; nil when one is missing, doubled or malformed.
     ///
     /// The name on the first line is the process's own choice, but the kernel escapes newlines in it, and each of the
     /// three lines must occur exactly once.
     ///
     /// - Parameter status: The file's text.
-    /// - Returns: nil when a line is missing, doubled or malformed.
     package init?(status: String) {
         var uid: UInt32?
         var gid: UInt32?

@@ -35,6 +35,8 @@ package final class ProcessHandle: Sendable {
 
     deinit { close(descriptor) }
 
-    /// Whether the process still runs. One that cannot be asked counts as gone.
+    /// Whether the process still runs.
+    ///
+    /// One that cannot be asked counts as gone.
     package var isAlive: Bool { mintmark_pidfd_is_alive(descriptor) == 1 }
 }

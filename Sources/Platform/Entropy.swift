@@ -1,4 +1,6 @@
-/// Where unpredictable bytes come from. A value is cheap to copy; every copy draws from the same source.
+/// Where unpredictable bytes come from.
+///
+/// A value is cheap to copy; every copy draws from the same source.
 package protocol Entropy: RandomNumberGenerator, Sendable {}
 
 /// The operating system's generator.
@@ -14,6 +16,7 @@ extension RandomNumberGenerator {
     /// Draws bytes.
     ///
     /// - Parameter count: How many.
+    /// - Returns: `count` bytes; no more than 7 drawn bytes are thrown away.
     package mutating func bytes(_ count: Int) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(count + 8)

@@ -35,6 +35,7 @@ package protocol FileSystem: Sendable {
     /// Lists the names in a directory, in order; none if there is no such directory.
     ///
     /// - Parameter path: The directory.
+    /// - Returns: Bare names, without the directory.
     /// - Throws: ``FileSystemError``.
     func names(in path: String) throws(FileSystemError) -> [String]
 }

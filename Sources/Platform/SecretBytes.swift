@@ -2,7 +2,9 @@
 ///
 /// Every textual rendering, including reflection, says `<redacted>`.
 package struct SecretBytes: Sendable, Hashable {
-    /// The bytes themselves. Name the use at each call.
+    /// The bytes themselves.
+    ///
+    /// Name the use at each call.
     package let exposed: [UInt8]
 
     /// Wraps bytes.

@@ -1,6 +1,10 @@
-/// Text that must never be shown, such as a join token. Every textual rendering says `<redacted>`.
+/// Text that must never be shown, such as a join token.
+///
+/// Every textual rendering says `<redacted>`.
 package struct SecretText: Sendable, Hashable {
-    /// The text itself. Name the use at each call.
+    /// The text itself.
+    ///
+    /// Name the use at each call.
     package let exposed: String
 
     /// Wraps text.

@@ -1,6 +1,8 @@
 package import Foundation
 
-/// Wall time, because certificates expire by the calendar. Timeouts take `any Clock<Duration>`.
+/// Wall time, because certificates expire by the calendar.
+///
+/// Timeouts take `any Clock<Duration>`.
 package protocol WallClock: Sendable {
     /// The instant now.
     var now: Date { get }

@@ -2,7 +2,9 @@
 ///
 /// Branch on ``code``; the wording of ``message`` may change between releases.
 public struct SPIFFEError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// What kind of rule was broken. New codes may be added.
+    /// What kind of rule was broken.
+    ///
+    /// New codes may be added.
     public struct Code: Hashable, Sendable, CustomStringConvertible {
         /// The code as it is written in logs.
         public let description: String
@@ -38,7 +40,9 @@ public struct SPIFFEError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The kind of rule that was broken.
     public let code: Code
 
-    /// What is wrong, for people. Never holds key material or whole tokens.
+    /// What is wrong, for people.
+    ///
+    /// Never holds key material or whole tokens.
     public let message: String
 
     /// Creates an error.

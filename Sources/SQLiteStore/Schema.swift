@@ -1,6 +1,8 @@
 internal import GRDB
 
-/// The tables, as forward-only steps. A step that has shipped is never edited.
+/// The tables, as forward-only steps.
+///
+/// A step that has shipped is never edited.
 enum Schema {
     static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()

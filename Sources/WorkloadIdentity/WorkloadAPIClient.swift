@@ -5,7 +5,9 @@ public import SPIFFE
 internal import SwiftProtobuf
 internal import WorkloadAPIProtos
 
-/// One connection to a workload endpoint: asks once, or follows a stream. It neither retries nor caches.
+/// One connection to a workload endpoint: asks once, or follows a stream.
+///
+/// It neither retries nor caches.
 public struct WorkloadAPIClient: Sendable {
     /// Where the endpoint listens.
     public let endpoint: WorkloadEndpoint
@@ -33,6 +35,7 @@ public struct WorkloadAPIClient: Sendable {
     /// Asks for the X.509-SVIDs of this process once.
     ///
     /// - Parameter timeout: How long to wait.
+    /// - Returns: The first update; at least one SVID, with the bundles to judge peers by.
     /// - Throws: ``WorkloadAPIError``.
     public func fetchX509SVIDs(timeout: Duration = .seconds(10)) async throws(WorkloadAPIError) -> X509Update {
         try await call { client in
@@ -66,6 +69,7 @@ public struct WorkloadAPIClient: Sendable {
     ///   - audience: Whom the tokens are for; at least one.
     ///   - id: Which identity to ask for; nil for all of this process.
     ///   - timeout: How long to wait.
+    /// - Returns: One token for each identity, in the endpoint's order; at least one.
     /// - Throws: ``WorkloadAPIError``.
     public func fetchJWTSVIDs(
         audience: [String], id: SPIFFEID? = nil, timeout: Duration = .seconds(10)

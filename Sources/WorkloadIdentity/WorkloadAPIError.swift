@@ -2,7 +2,9 @@ internal import GRPCCore
 
 /// Why the workload endpoint did not give what was asked for.
 public struct WorkloadAPIError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// What kind of refusal it was. New codes may be added.
+    /// What kind of refusal it was.
+    ///
+    /// New codes may be added.
     public struct Code: Hashable, Sendable, CustomStringConvertible {
         /// The code as it is written in logs.
         public let description: String

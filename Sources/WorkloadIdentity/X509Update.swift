@@ -4,7 +4,9 @@ internal import WorkloadAPIProtos
 
 /// Every X.509-SVID of this process and the bundles to judge peers by, as of one message: the whole state, no delta.
 public struct X509Update: Sendable {
-    /// The identities; the first is the default one (WLAPI-11). Never empty.
+    /// The identities; the first is the default one (WLAPI-11).
+    ///
+    /// Never empty.
     public let svids: [X509SVID]
 
     /// Bundles by trust domain: the own one and those federated with.
@@ -34,12 +36,16 @@ public struct X509Update: Sendable {
     }
 }
 
-/// A JWT-SVID as the endpoint sent it. The endpoint is trusted; the token was parsed, not verified.
+/// A JWT-SVID as the endpoint sent it.
+///
+/// The endpoint is trusted; the token was parsed, not verified.
 public struct FetchedJWTSVID: Sendable {
     /// Who this process is to the audience.
     public let id: SPIFFEID
 
-    /// The token. A bearer credential: keep it out of logs.
+    /// The token.
+    ///
+    /// A bearer credential: keep it out of logs.
     public let token: String
 
     /// When it ends.

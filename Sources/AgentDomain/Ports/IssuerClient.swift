@@ -6,6 +6,7 @@ package protocol IssuerClient: Sendable {
     /// Every entry that this node may serve, given what is already held.
     ///
     /// - Parameter held: Entries by ID.
+    /// - Returns: The whole set, by ID; what is held and no longer in it may not be served.
     /// - Throws: ``IssuerClientError``.
     func authorizedEntries(
         held: [String: AuthorizedEntry]

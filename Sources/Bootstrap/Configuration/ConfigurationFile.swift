@@ -81,7 +81,8 @@ package struct ConfigurationFile: Sendable {
     ///   - name: The key.
     ///   - expected: What it should have been, for the error.
     ///   - parse: Reads the text; nil refuses it.
-    /// - Throws: ``Failure`` when it is refused.
+    /// - Returns: What `parse` made of the text; nil when the key is absent and has no default.
+    /// - Throws: ``Failure`` when it is refused, or not a text.
     package func value<Value>(_ name: String, _ expected: String, _ parse: (String) -> Value?) throws(Failure) -> Value?
     {
         guard let text = try text(name) else { return nil }

@@ -18,6 +18,7 @@ package struct ReadyFile: Sendable {
     /// Writes the file, whole or not at all.
     ///
     /// - Parameter contents: One line of JSON.
+    /// - Throws: ``Failure`` with status `cannotCreate`.
     package func write(_ contents: String) throws(Failure) {
         guard let path else { return }
         do { try files.replace(path, with: Array((contents + "\n").utf8), mode: 0o644) } catch {

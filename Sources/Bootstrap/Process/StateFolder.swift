@@ -17,7 +17,8 @@ package final class StateFolder: Sendable {
         self.path = path
         do { try files.createDirectory(path, mode: mode) } catch {
             throw Failure(
-                .cannotCreate, "cannot use state folder \(path): \(error)", hint: "choose another folder with --state, or make this one writable")
+                .cannotCreate, "cannot use state folder \(path): \(error)",
+                hint: "choose another folder with --state, or make this one writable")
         }
         let descriptor = open("\(path)/lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else {

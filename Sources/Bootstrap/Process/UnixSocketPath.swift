@@ -46,6 +46,7 @@ package struct UnixSocketPath: Hashable, Sendable, CustomStringConvertible {
     /// Moves the staged socket into place.
     ///
     /// - Parameter mode: Permission bits; connecting needs write permission.
+    /// - Throws: ``Failure`` with status `cannotCreate`.
     package func publish(mode: UInt32) throws(Failure) {
         guard chmod(staging, mode_t(mode)) == 0, rename(staging, path) == 0 else {
             let reason = String(cString: strerror(errno)).lowercased()

@@ -13,6 +13,8 @@ package enum TLSClient {
     ///   - address: Where the issuer listens.
     ///   - identity: What to present; nil for a node that has not joined yet.
     ///   - verify: Judges what the server presents; must check its SPIFFE ID.
+    /// - Returns: A transport that connects once a client runs it.
+    /// - Throws: The transport's error when the identity's chain or key cannot be loaded.
     package static func transport(
         to address: ServerAddress, identity: TLSIdentity?,
         verify: @escaping @Sendable ([Certificate]) async throws(SPIFFEError) -> VerifiedX509SVID

@@ -63,7 +63,8 @@ struct AgentShowCommand: AsyncParsableCommand {
 
 /// `mintmark agent count`.
 struct AgentCountCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "count", abstract: "Counts the agents.",
+    static let configuration = CommandConfiguration(
+        commandName: "count", abstract: "Counts the agents.",
         discussion: "EXAMPLE\n  mintmark agent count --output json")
 
     @OptionGroup var admin: AdminOptions

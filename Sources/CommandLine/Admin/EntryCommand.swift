@@ -264,7 +264,8 @@ struct EntryFilterOptions: ParsableArguments {
 
 /// `mintmark entry count`.
 struct EntryCountCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "count", abstract: "Counts entries.",
+    static let configuration = CommandConfiguration(
+        commandName: "count", abstract: "Counts entries.",
         discussion: "EXAMPLE\n  mintmark entry count --selector unix:uid:1000")
 
     @OptionGroup var admin: AdminOptions

@@ -4,7 +4,8 @@ internal import SPIFFE
 
 /// `mintmark version`.
 struct VersionCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "version", abstract: "Prints the version.",
+    static let configuration = CommandConfiguration(
+        commandName: "version", abstract: "Prints the version.",
         discussion: "EXAMPLE\n  mintmark version --output json")
 
     @OptionGroup var output: OutputOptions

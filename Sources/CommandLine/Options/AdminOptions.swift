@@ -83,7 +83,9 @@ enum AdminFailure {
         case .permissionDenied, .unauthenticated:
             Failure(.notPermitted, error.message, hint: "run the command as the user that runs the server")
         case .invalidArgument: Failure(.refused, error.message, hint: "correct the value and try again")
-        case .notFound: Failure(.refused, error.message, hint: "list what exists with 'mintmark entry list' or 'mintmark agent list'")
+        case .notFound:
+            Failure(
+                .refused, error.message, hint: "list what exists with 'mintmark entry list' or 'mintmark agent list'")
         case .alreadyExists: Failure(.refused, error.message, hint: "list what exists with 'mintmark entry list'")
         case .unimplemented:
             Failure(

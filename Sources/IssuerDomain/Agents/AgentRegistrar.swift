@@ -37,6 +37,7 @@ package final class AgentRegistrar: Sendable {
     ///   - chosen: The token's text when an admin insists; otherwise it is drawn.
     ///   - now: The time.
     ///   - entropy: For the token and the agent's ID.
+    /// - Returns: The token, to be shown once, and what is kept of it.
     /// - Throws: ``AgentRefusal``.
     package func createJoinToken(
         lifetime: Duration, chosen: SecretText?, now: Date, using entropy: some Entropy
@@ -129,6 +130,7 @@ package final class AgentRegistrar: Sendable {
     ///   - serial: Its serial number, lower-case hex.
     ///   - end: When it ends.
     ///   - now: The time.
+    /// - Returns: The agent; a renewed SVID that is shown for the first time has become its active one.
     /// - Throws: ``AgentRefusal``.
     package func authorize(
         _ id: SPIFFEID, serial: String, end: Date, now: Date

@@ -8,7 +8,9 @@ package struct JoinTokenRecord: Hashable, Sendable {
     /// SHA-256 of the token's text.
     package let digest: [UInt8]
     package let expiresAt: Date
-    /// The ID that the joining agent gets. Drawn apart from the token, so that knowing one says nothing of the other.
+    /// The ID that the joining agent gets.
+    ///
+    /// Drawn apart from the token, so that knowing one says nothing of the other.
     package let agentID: SPIFFEID
 
     package init(digest: [UInt8], expiresAt: Date, agentID: SPIFFEID) {
@@ -24,8 +26,10 @@ package enum JoinToken {
     /// Lifetimes an admin may ask for.
     package static let lifetimes = Duration.seconds(1)...Duration.seconds(365 * 24 * 3600)
 
-    /// Draws a token: 32 random bytes, base64url. The prefix lets secret scanners know one, and keeps the first
-    /// character from being a dash, which a command line would take for a flag.
+    /// Draws a token: 32 random bytes, base64url.
+    ///
+    /// The prefix lets secret scanners know one, and keeps the first character from being a dash, which a command line
+    /// would take for a flag.
     package static func draw(using entropy: inout some RandomNumberGenerator) -> SecretText {
         SecretText("mmj_" + Base64URL.encode(entropy.bytes(32)))
     }

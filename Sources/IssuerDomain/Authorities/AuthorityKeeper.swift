@@ -88,7 +88,9 @@ package final class AuthorityKeeper: Sendable {
     /// What issuance reads now.
     package var snapshot: Snapshot { state.withLock { $0 } }
 
-    /// Does what is due. Safe to call at any time.
+    /// Does what is due.
+    ///
+    /// Safe to call at any time.
     ///
     /// - Returns: Whether anything changed.
     /// - Throws: ``AuthorityError``; then nothing changed.
@@ -131,6 +133,8 @@ package final class AuthorityKeeper: Sendable {
         } catch { throw .keyStore(error) }
     }
 
+    /// Warns of keys that no record names.
+    ///
     /// A crash between making a key and recording it leaves a key that nothing uses. So does a database that was lost or
     /// restored from an older backup, and then the key may be wanted again: it is named, never destroyed.
     private func warnOfKeys(notNamedBy records: [AuthorityRecord]) async throws(AuthorityError) {

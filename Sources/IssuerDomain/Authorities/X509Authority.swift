@@ -27,6 +27,7 @@ package struct X509Authority: Sendable {
     ///   - key: The key to sign with and under.
     ///   - validity: From when to when, in whole seconds.
     ///   - serial: 16 random bytes.
+    /// - Returns: The certificate, signed by its own key.
     /// - Throws: ``AuthorityError``.
     package static func selfSigned(
         for trustDomain: TrustDomain, key: any SigningKey, validity: Range<Date>, serial: [UInt8]

@@ -15,7 +15,9 @@ package struct Entry: Hashable, Sendable, Identifiable {
     }
 }
 
-/// What an admin says about an entry. Always valid within the trust domain it was made for.
+/// What an admin says about an entry.
+///
+/// Always valid within the trust domain it was made for.
 package struct EntryContents: Hashable, Sendable {
     package var spiffeID: SPIFFEID
     package var parentID: SPIFFEID

@@ -1,6 +1,8 @@
 package import SPIFFE
 
-/// Which entries an admin asks to see. What is not said does not narrow.
+/// Which entries an admin asks to see.
+///
+/// What is not said does not narrow.
 package struct EntryFilter: Hashable, Sendable {
     package var spiffeID: SPIFFEID?
     package var parentID: SPIFFEID?

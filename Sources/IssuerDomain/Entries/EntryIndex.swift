@@ -71,6 +71,7 @@ package struct EntryIndex: Sendable {
     ///   - agentID: The agent.
     ///   - entry: The entry asked for.
     ///   - now: An expired entry is nobody's.
+    /// - Returns: True when the entry is among those of ``authorized(for:now:)``.
     package func isAuthorized(_ agentID: SPIFFEID, for entry: Entry, now: Date) -> Bool {
         if let expiresAt = entry.contents.expiresAt, expiresAt <= now { return false }
         if entry.contents.parentID == agentID { return true }

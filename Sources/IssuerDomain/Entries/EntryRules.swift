@@ -16,6 +16,7 @@ package enum EntryRules {
     ///   - contents: What the admin asks for.
     ///   - trustDomain: The issuer's own.
     ///   - now: When the entry would come into force.
+    /// - Throws: ``EntryError`` that names the rule.
     package static func check(
         _ contents: EntryContents, in trustDomain: TrustDomain, now: Date
     ) throws(EntryError) {
@@ -51,6 +52,7 @@ package enum EntryRules {
     /// Judges an entry ID that an admin chose.
     ///
     /// - Parameter id: The ID; it may stand in URLs and file names.
+    /// - Throws: `invalidEntryID` unless it is 1 to 255 letters, digits, dots, dashes and underscores.
     package static func check(id: String) throws(EntryError) {
         guard (1...255).contains(id.utf8.count), id.utf8.allSatisfy(isIDByte) else { throw .invalidEntryID }
     }

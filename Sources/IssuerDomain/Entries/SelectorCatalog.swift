@@ -13,6 +13,7 @@ package enum SelectorCatalog {
     /// Kinds other than `unix` pass: they may belong to another agent's attestors. (`spiffe_id` names a node.)
     ///
     /// - Parameter selector: What the admin wrote.
+    /// - Throws: `unknownSelector` with the nearest spelling that would pass, if there is one.
     package static func check(_ selector: Selector) throws(EntryError) {
         guard selector.kind == "unix" else {
             if let kind = nearest(to: selector.kind, among: ["unix"]) {

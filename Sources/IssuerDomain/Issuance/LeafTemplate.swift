@@ -22,7 +22,9 @@ package struct LeafTemplate: Sendable {
     }
 }
 
-/// The permission to sign one leaf, once. Only ``LeafLint`` gives it, and signing takes it away.
+/// The permission to sign one leaf, once.
+///
+/// Only ``LeafLint`` gives it, and signing takes it away.
 package struct SigningPermit: ~Copyable {
     let template: LeafTemplate
     let authority: X509Authority

@@ -46,10 +46,13 @@ package struct SVIDIssuer: Sendable {
     /// - Parameters:
     ///   - id: The name.
     ///   - request: Proves possession of the key.
+    ///   - dnsNames: DNS SANs, beside the ID.
     ///   - asked: The lifetime wanted; nil for the default.
     ///   - defaultTTL: The lifetime when none is wanted.
+    ///   - end: What the SVID may not outlive; nil for only the authority.
     ///   - now: The time.
     ///   - entropy: For the serial number.
+    /// - Returns: The SVID, with the rule that set its end.
     /// - Throws: ``IssuanceError``.
     package func x509SVID(
         id: SPIFFEID, request: SigningRequest, dnsNames: [String] = [], asked: Duration?, defaultTTL: Duration,

@@ -3,7 +3,9 @@ internal import CryptoExtras
 internal import SwiftASN1
 package import X509
 
-/// A PKCS#10 request that proved possession of its key. It conveys the key and nothing else.
+/// A PKCS#10 request that proved possession of its key.
+///
+/// It conveys the key and nothing else.
 package struct SigningRequest: Sendable {
     package let publicKey: Certificate.PublicKey
 

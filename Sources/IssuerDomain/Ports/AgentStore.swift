@@ -27,6 +27,7 @@ package protocol AgentStore: Sendable {
     /// Reads a join token.
     ///
     /// - Parameter digest: SHA-256 of its text.
+    /// - Returns: The record, even if the token has ended; nil when there is none.
     /// - Throws: ``StoreError``.
     func joinToken(digest: [UInt8]) async throws(StoreError) -> JoinTokenRecord?
 

@@ -9,6 +9,7 @@ package protocol SigningKeyStore: Sendable {
     /// - Parameters:
     ///   - name: Letters, digits and dashes; not yet in use.
     ///   - type: What kind of key.
+    /// - Returns: The new key, ready to sign.
     /// - Throws: ``KeyStoreError``.
     func generate(_ name: String, type: SigningKeyType) async throws(KeyStoreError) -> any SigningKey
 

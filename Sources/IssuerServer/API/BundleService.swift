@@ -2,7 +2,9 @@ internal import GRPCCore
 internal import IssuerAPIProtos
 internal import IssuerDomain
 
-/// `spire.api.server.bundle.v1.Bundle`. The bundle is public: it is how a node learns whom to trust.
+/// `spire.api.server.bundle.v1.Bundle`.
+///
+/// The bundle is public: it is how a node learns whom to trust.
 struct BundleService: Spire_Api_Server_Bundle_V1_Bundle.SimpleServiceProtocol {
     let access: AccessControl
     let authorities: AuthorityKeeper

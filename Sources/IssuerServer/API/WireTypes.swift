@@ -13,7 +13,10 @@ internal import X509
 extension SPIFFEID {
     /// Reads an ID from the wire.
     ///
-    /// - Parameter name: What the field is called, for the error.
+    /// - Parameters:
+    ///   - wire: Trust domain and path, as the peer sent them.
+    ///   - name: What the field is called, for the error.
+    /// - Throws: `RPCError` with code `invalidArgument`.
     init(wire: Spire_Api_Types_SPIFFEID, named name: String) throws(RPCError) {
         do {
             try self.init(trustDomain: TrustDomain(wire.trustDomain), path: wire.path)

@@ -97,6 +97,7 @@ package struct Issuer: Sendable {
     /// What has to run for this issuer to work.
     ///
     /// - Parameter embedded: The transport and the standing of the agent half, when it shares this process.
+    /// - Returns: One server for each way in, and the loop that tends authorities and store; none has started.
     package func services(
         embedded: (transport: InProcessTransport.Server, peer: EmbeddedPeer)? = nil
     ) -> [any Service] {

@@ -136,6 +136,7 @@ package struct Agent: Sendable {
     /// What has to run for this agent to work.
     ///
     /// - Parameter onReady: Called once, when workloads can be served.
+    /// - Returns: The workload server and the loop that follows the issuer; neither has started.
     package func services(onReady: @escaping @Sendable () async throws -> Void) -> [any Service] {
         [
             GRPCService(workloadServer),

@@ -135,6 +135,7 @@ final class GRPCIssuerClient<Transport: ClientTransport>: IssuerClient {
     /// - Parameters:
     ///   - applied: Revisions to acknowledge.
     ///   - announce: Called with each revision announced.
+    /// - Throws: ``IssuerClientError`` when the call fails.
     func follow(
         applied: AsyncStream<UInt64>, announce: @escaping @Sendable (UInt64) -> Void
     ) async throws(IssuerClientError) {

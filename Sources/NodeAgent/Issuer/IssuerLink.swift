@@ -33,6 +33,8 @@ final class IssuerLink<Transport: ClientTransport>: Sendable {
     ///   - evidence: What to show to be let in; nil when there is nothing.
     ///   - canReattest: Whether the evidence works more than once.
     ///   - store: Keeps the identity between runs; nil when it need not outlive this one.
+    ///   - clock: Says when the identity has expired or is due.
+    ///   - logger: Told of joins, renewals and failures.
     init(
         client: RotatingClient<Transport>, trustDomain: TrustDomain, makeTransport: @escaping MakeTransport,
         identity: NodeIdentity?, evidence: NodeEvidence?, canReattest: Bool, store: NodeIdentityStore?,

@@ -9,6 +9,7 @@ package enum DERConcatenation {
     /// Splits and parses concatenated DER certificates.
     ///
     /// - Parameter bytes: Zero or more whole certificates.
+    /// - Returns: The certificates in order; at most ``maximumCount``.
     /// - Throws: ``SPIFFEError`` with code `invalidX509SVID` on anything else.
     package static func certificates(in bytes: some Collection<UInt8>) throws(SPIFFEError) -> [Certificate] {
         var rest = Array(bytes)[...]
@@ -29,6 +30,7 @@ package enum DERConcatenation {
     /// Parses exactly one DER certificate.
     ///
     /// - Parameter bytes: One whole certificate.
+    /// - Returns: The certificate, parsed; nothing about it has been checked.
     /// - Throws: ``SPIFFEError`` with code `invalidX509SVID` on anything else.
     package static func certificate(in bytes: ArraySlice<UInt8>) throws(SPIFFEError) -> Certificate {
         do {
@@ -42,6 +44,7 @@ package enum DERConcatenation {
     ///
     /// - Parameter certificates: The certificates, the leaf first where there is one.
     /// - Returns: Their DER, end to end.
+    /// - Throws: `ASN1Error` when one cannot be serialized.
     package static func bytes(of certificates: [Certificate]) throws -> [UInt8] {
         try certificates.flatMap { try $0.derBytes() }
     }

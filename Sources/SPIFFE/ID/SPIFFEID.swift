@@ -1,4 +1,6 @@
-/// The name of a workload, such as `spiffe://example.org/agents/reviewer`. Always valid (SPIFFE-ID §2).
+/// The name of a workload, such as `spiffe://example.org/agents/reviewer`.
+///
+/// Always valid (SPIFFE-ID §2).
 ///
 /// Parsing is strict: an upper-case scheme or trust domain is refused rather than folded, and so is anything over 2048
 /// bytes. Paths compare by case (ID-26).

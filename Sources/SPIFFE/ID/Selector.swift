@@ -1,4 +1,6 @@
-/// A fact about a workload or node, such as `unix:uid:1000`. Always well formed.
+/// A fact about a workload or node, such as `unix:uid:1000`.
+///
+/// Always well formed.
 ///
 /// Both sides of the system speak of selectors: the issuer stores them in entries, the node agent finds them.
 package struct Selector: Hashable, Sendable, Comparable, CustomStringConvertible {

@@ -1,4 +1,6 @@
-/// The name under which one authority issues identities, such as `example.org`. Always valid (SPIFFE-ID §2.1).
+/// The name under which one authority issues identities, such as `example.org`.
+///
+/// Always valid (SPIFFE-ID §2.1).
 ///
 /// The name is opaque: one that looks like a DNS name or an IPv4 address is treated like any other (ID-24).
 public struct TrustDomain: Hashable, Sendable, Comparable, CustomStringConvertible {

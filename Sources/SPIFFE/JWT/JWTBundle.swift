@@ -1,4 +1,6 @@
-/// The JWT authorities of one trust domain, by key ID. May be empty.
+/// The JWT authorities of one trust domain, by key ID.
+///
+/// May be empty.
 public struct JWTBundle: Hashable, Sendable {
     /// Whose authorities these are.
     public let trustDomain: TrustDomain

@@ -1,7 +1,8 @@
 public import Foundation
 
-/// A JWT-SVID whose signature, audience and times have been checked. Only ``verify(_:audience:at:leeway:bundle:)``
-/// makes one.
+/// A JWT-SVID whose signature, audience and times have been checked.
+///
+/// Only ``verify(_:audience:at:leeway:bundle:)`` makes one.
 public struct JWTSVID: Sendable {
     /// How far clocks may disagree, in seconds, unless the caller says otherwise.
     public static let defaultLeeway: TimeInterval = 60
@@ -15,7 +16,9 @@ public struct JWTSVID: Sendable {
     /// When it ends.
     public let expiry: Date
 
-    /// The token itself. A bearer credential: keep it out of logs.
+    /// The token itself.
+    ///
+    /// A bearer credential: keep it out of logs.
     public let token: String
 
     package let claims: JSONObject

@@ -50,6 +50,7 @@ public struct JWTVerificationKey: Hashable, Sendable {
     /// Whether the algorithm belongs to this kind of key and curve (J07).
     ///
     /// - Parameter algorithm: What a token's header claims.
+    /// - Returns: False for an ECDSA algorithm of another curve, and for one of another kind of key.
     public func supports(_ algorithm: JWTAlgorithm) -> Bool {
         switch (material, algorithm) {
         case (.p256, .es256), (.p384, .es384), (.p521, .es512): true

@@ -1,6 +1,8 @@
 internal import Foundation
 
-/// A token that parses as a JWT-SVID. What it says is not yet worth anything.
+/// A token that parses as a JWT-SVID.
+///
+/// What it says is not yet worth anything.
 package struct UnverifiedJWTSVID: Sendable {
     /// The longest token read, in bytes.
     package static let maximumLength = 16 << 10

@@ -10,6 +10,7 @@ package enum SigningRequestMaker {
     ///   - key: The key; it signs the request to prove possession.
     ///   - id: A SPIFFE ID to ask for; only ad-hoc issuance goes by it.
     /// - Returns: DER.
+    /// - Throws: When the request cannot be signed or serialized.
     package static func request(signedBy key: P256.Signing.PrivateKey, for id: SPIFFEID? = nil) throws -> [UInt8] {
         let privateKey = Certificate.PrivateKey(key)
         var attributes: [CertificateSigningRequest.Attribute] = []

@@ -1,6 +1,8 @@
 public import X509
 
-/// An X.509-SVID whose chain leads to an authority of its own trust domain. Only verification makes one.
+/// An X.509-SVID whose chain leads to an authority of its own trust domain.
+///
+/// Only verification makes one.
 public struct VerifiedX509SVID: Hashable, Sendable {
     /// Who the peer is.
     public let id: SPIFFEID

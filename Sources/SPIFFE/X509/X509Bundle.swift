@@ -1,6 +1,8 @@
 public import X509
 
-/// The X.509 authorities of one trust domain. May be empty, which means that nothing of that domain is valid.
+/// The X.509 authorities of one trust domain.
+///
+/// May be empty, which means that nothing of that domain is valid.
 public struct X509Bundle: Hashable, Sendable {
     /// Whose authorities these are.
     public let trustDomain: TrustDomain

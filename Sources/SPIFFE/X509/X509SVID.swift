@@ -11,7 +11,9 @@ public struct X509SVID: Sendable {
     /// Leaf first, then intermediates.
     public let certificates: [Certificate]
 
-    /// The key as unencrypted PKCS#8 DER. A secret: keep it out of logs.
+    /// The key as unencrypted PKCS#8 DER.
+    ///
+    /// A secret: keep it out of logs.
     public let privateKeyDER: Data
 
     /// What the issuer says the identity is for; empty when it does not.

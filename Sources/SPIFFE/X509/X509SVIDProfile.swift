@@ -44,6 +44,7 @@ package enum X509SVIDProfile {
     /// The SPIFFE ID in the one URI SAN (X509-27, X509-29).
     ///
     /// - Parameter certificate: Any certificate.
+    /// - Returns: The ID, with or without a path; SANs of other kinds are not looked at.
     /// - Throws: ``SPIFFEError`` when there is no URI SAN, more than one, or one that is not a SPIFFE ID.
     package static func spiffeID(of certificate: Certificate) throws(SPIFFEError) -> SPIFFEID {
         let names: SubjectAlternativeNames?

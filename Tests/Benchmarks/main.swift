@@ -1,0 +1,51 @@
+// Measures what users wait for. One command, one table:
+//
+//     swift run -c release mintmark-bench
+//
+// Starts `mintmark up` from the same build folder, or measures any SPIFFE agent with --socket. Times are this machine's;
+// compare ratios, and each row with the floor beside it.
+
+import Foundation
+
+struct Options {
+    var socket: String?
+    var binary = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+        .appendingPathComponent("mintmark").path
+    var count = 500
+
+    init(_ arguments: [String]) throws {
+        var rest = arguments[...]
+        while let flag = rest.popFirst() {
+            switch (flag, rest.popFirst()) {
+            case ("--socket", let value?): socket = value
+            case ("--binary", let value?): binary = value
+            case ("--count", let value?): count = Int(value) ?? count
+            default:
+                print("usage: mintmark-bench [--binary PATH] [--socket unix:///PATH] [--count N]")
+                exit(64)
+            }
+        }
+    }
+}
+
+let options = try Options(Array(CommandLine.arguments.dropFirst()))
+var rows: [[String]] = []
+rows += try await IssuanceBenchmark.run(count: options.count).map(\.row)
+if let socket = options.socket {
+    rows += try await WorkloadBenchmark.run(endpoint: socket, count: options.count).map(\.row)
+} else {
+    let server = try await RunningServer.start(binary: options.binary)
+    try server.registerSelf(binary: options.binary)
+    rows += try await WorkloadBenchmark.run(endpoint: server.endpoint, count: options.count).map(\.row)
+    rows.append(["resident memory after the run", "", "", "\(server.residentKiB() / 1024) MiB", ""])
+    server.stop()
+    let starts = try await StartUpBenchmark.run(binary: options.binary, count: 10)
+    rows.append(starts.measurement.row)
+    rows.append(["resident memory, idle", "", "", "\(starts.idleKiB / 1024) MiB", ""])
+}
+
+let header = ["BENCHMARK", "N", "RATE", "P50", "P99"]
+let widths = header.indices.map { column in ([header] + rows).map { $0[column].count }.max() ?? 0 }
+for row in [header] + rows {
+    print(zip(row, widths).map { $0.padding(toLength: $1 + 2, withPad: " ", startingAt: 0) }.joined())
+}
