@@ -16,12 +16,16 @@ package enum IssuancePlan {
         _ entries: some Collection<AuthorizedEntry>, held: [String: HeldX509SVID], now: Date
     ) -> [AuthorizedEntry] {
         var room = prefetchLimit - held.count
-        return entries.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }.filter { entry in
+        let due = entries.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }.filter { entry in
             guard !entry.storesSVID, entry.expiresAt.map({ $0 > now }) ?? true else { return false }
             if let svid = held[entry.id] { return svid.entryRevision != entry.revision || svid.renewal.due <= now }
             guard entry.prefetchesX509, room > 0 else { return false }
             room -= 1
             return true
+        }
+        // What would end soonest comes first; what is not held at all is waited for, so it comes before that.
+        return due.sorted { one, other in
+            (held[one.id]?.validity.upperBound ?? .distantPast) < (held[other.id]?.validity.upperBound ?? .distantPast)
         }
     }
 

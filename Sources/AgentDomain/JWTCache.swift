@@ -11,10 +11,10 @@ package struct JWTCache: Sendable {
     package struct Key: Hashable, Sendable {
         package let entryID: String
         package let entryRevision: Int64
-        package let audience: Set<String>
+        package let audience: Set<ExactText>
 
         package init(entryID: String, entryRevision: Int64, audience: [String]) {
-            (self.entryID, self.entryRevision, self.audience) = (entryID, entryRevision, Set(audience))
+            (self.entryID, self.entryRevision, self.audience) = (entryID, entryRevision, Set(audience.map { ExactText($0) }))
         }
     }
 

@@ -1,8 +1,11 @@
 internal import Foundation
 internal import Glibc
+internal import Synchronization
 
 /// The machine's file system.
 package struct LocalFileSystem: FileSystem {
+    private static let counter = Atomic<UInt64>(0)
+
     package init() {}
 
     package func read(_ path: String, limit: Int) throws(FileSystemError) -> [UInt8]? {
@@ -27,7 +30,8 @@ package struct LocalFileSystem: FileSystem {
     }
 
     package func replace(_ path: String, with bytes: [UInt8], mode: UInt32) throws(FileSystemError) {
-        let temporary = "\(path).\(getpid()).new"
+        // Two at once in one process must not write into each other's file.
+        let temporary = "\(path).\(getpid())-\(Self.counter.add(1, ordering: .relaxed).newValue).new"
         unlink(temporary)
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode_t(mode))
         guard descriptor >= 0 else { throw failure("create", temporary) }

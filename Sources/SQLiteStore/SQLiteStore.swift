@@ -23,11 +23,10 @@ package final class SQLiteStore: Sendable {
             configuration.maximumReaderCount = 2
             configuration.busyMode = .timeout(5)
             configuration.label = "mintmark"
-            configuration.prepareDatabase { db in
-                // A commit that was acknowledged survives a power cut, not just a crash of the process.
-                try db.execute(sql: "PRAGMA synchronous = FULL")
-            }
             pool = try DatabasePool(path: path, configuration: configuration)
+            // A commit that was acknowledged survives a power cut, not just a crash of the process. Said only now: a pool
+            // sets a lesser level when it turns on WAL, after everything that its configuration can say.
+            try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
             try Self.check(pool)
             try Schema.migrator.migrate(pool)
             try Self.claim(pool, for: trustDomain)

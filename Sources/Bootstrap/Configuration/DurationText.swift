@@ -4,6 +4,8 @@ package enum DurationText {
         ("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000),
     ]
 
+    private static let limit: Int64 = 100 * 365 * 86_400_000
+
     /// Reads a duration; parts may be joined, as in `1h30m`.
     ///
     /// - Returns: nil when the text is not a positive duration of less than a hundred years.
@@ -18,7 +20,8 @@ package enum DurationText {
             guard let unit = units.first(where: { $0.suffix == suffix }) else { return nil }
             rest = rest.dropFirst(suffix.count)
             let (product, overflow) = number.multipliedReportingOverflow(by: unit.milliseconds)
-            guard !overflow, product < 100 * 365 * 86_400_000 else { return nil }
+            // Each part is far below the largest number, so their sum cannot overflow.
+            guard !overflow, product < limit, total + product < limit else { return nil }
             total += product
         }
         return total > 0 ? .milliseconds(total) : nil

@@ -41,7 +41,7 @@ package struct LineLogHandler: LogHandler {
             switch scalar {
             case "\"", "\\": quoted += "\\\(scalar)"
             case "\n": quoted += "\\n"
-            case "\u{0}"..<"\u{20}", "\u{7F}"..<"\u{A0}": quoted += "\\u{\(String(scalar.value, radix: 16))}"
+            case "\u{0}"..<"\u{20}", "\u{7F}"..<"\u{A0}", "\u{2028}", "\u{2029}": quoted += "\\u{\(String(scalar.value, radix: 16))}"
             default: quoted.unicodeScalars.append(scalar)
             }
         }

@@ -10,13 +10,18 @@ package struct ServerAddress: Hashable, Sendable, CustomStringConvertible {
     ///
     /// - Throws: ``Failure`` with status `configuration`.
     package init(_ text: String) throws(Failure) {
-        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[colon...].dropFirst()), port > 0 else {
-            throw Self.refusal(of: text)
-        }
+        guard let colon = text.lastIndex(of: ":") else { throw Self.refusal(of: text) }
+        let digits = text[colon...].dropFirst()
+        guard digits.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
+            let port = UInt16(digits), port > 0
+        else { throw Self.refusal(of: text) }
         var host = String(text[..<colon])
-        if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
-        guard !host.isEmpty, !host.contains("/"), text.hasPrefix("[") || !host.contains(":") else {
-            throw Self.refusal(of: text)
+        if host.hasPrefix("["), host.hasSuffix("]") {
+            host = String(host.dropFirst().dropLast())
+            guard IPAddressLiteral.isIPv6(host) else { throw Self.refusal(of: text) }
+        } else {
+            let forbidden: Set<Character> = ["/", "[", "]", ":", " "]
+            guard !host.isEmpty, !host.contains(where: forbidden.contains) else { throw Self.refusal(of: text) }
         }
         (self.host, self.port) = (host, Int(port))
     }

@@ -65,6 +65,14 @@ enum YAMLText {
         return text.hasSuffix("\n") ? String(text.dropLast()) : text
     }
 
+    /// A member's name: plain where it stays text, quoted where a reader would take it for something else.
+    private static func name(of text: String) -> Node {
+        let isPlain =
+            text.utf8.first.map { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) } ?? false
+            && !["true", "false", "null", "yes", "no", "on", "off", "y", "n"].contains(text)
+        return Node(text, Tag(.str), isPlain ? .plain : .doubleQuoted)
+    }
+
     private static func node(of value: JSONValue) -> Node {
         switch value {
         case .null: Node("null", Tag(.null))
@@ -73,7 +81,7 @@ enum YAMLText {
         case .string(let text):
             text.contains("\n") ? Node(text, Tag(.str), .literal) : Node(text, Tag(.str), .doubleQuoted)
         case .array(let elements): Node(elements.map(node(of:)))
-        case .object(let object): Node(object.map { (Node($0.name), node(of: $0.value)) })
+        case .object(let object): Node(object.map { (name(of: $0.name), node(of: $0.value)) })
         }
     }
 }

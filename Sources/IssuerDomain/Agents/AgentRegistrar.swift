@@ -141,6 +141,8 @@ package final class AgentRegistrar: Sendable {
         if serial == agent.serial { return agent }
         guard serial == agent.pendingSerial else { throw .notActive }
         return try await writing.pass { () async throws(AgentRefusal) in
+            // Of several calls that use the new SVID first, one has made it the active one by now.
+            if let agent = self.agent(id), agent.serial == serial, !agent.isBanned { return agent }
             guard var agent = self.agent(id), agent.pendingSerial == serial else { throw .notActive }
             agent.serial = serial
             agent.pendingSerial = nil

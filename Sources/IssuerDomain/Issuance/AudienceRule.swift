@@ -1,3 +1,5 @@
+internal import SPIFFE
+
 /// What an audience of a JWT-SVID may be (JWT-07).
 package enum AudienceRule {
     package static let maximumCount = 32
@@ -10,14 +12,14 @@ package enum AudienceRule {
     package static func check(_ audience: [String]) throws(IssuanceError) -> [String] {
         guard !audience.isEmpty else { throw .badAudience(detail: "at least one is required") }
         guard audience.count <= maximumCount else { throw .badAudience(detail: "at most \(maximumCount) are allowed") }
-        var seen: Set<String> = []
+        var seen: Set<ExactText> = []
         for value in audience {
             guard !value.isEmpty else { throw .badAudience(detail: "an empty value is not allowed") }
             guard value.utf8.count <= maximumBytes else {
                 throw .badAudience(detail: "a value is longer than \(maximumBytes) bytes")
             }
-            seen.insert(value)
+            seen.insert(ExactText(value))
         }
-        return audience.filter { seen.remove($0) != nil }
+        return audience.filter { seen.remove(ExactText($0)) != nil }
     }
 }

@@ -41,7 +41,7 @@ public enum WorkloadEndpoint: Hashable, Sendable, CustomStringConvertible {
         guard path.count > 1, !path.hasSuffix("/") else {
             throw SPIFFEError(.invalidEndpoint, "workload endpoint names no socket")
         }
-        guard !path.contains(where: { $0 == "?" || $0 == "#" || $0 == "\0" }) else {
+        guard !path.utf8.contains(where: { $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#") || $0 == 0 }) else {
             throw SPIFFEError(.invalidEndpoint, "workload endpoint has a query, a fragment or a NUL")
         }
         return String(path)

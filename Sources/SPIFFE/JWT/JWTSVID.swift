@@ -58,7 +58,7 @@ public struct JWTSVID: Sendable {
         if let notBefore = parsed.notBefore {
             guard now > notBefore - leeway else { throw SPIFFEError(.outsideValidity, "token is not valid yet") }
         }
-        guard parsed.audience.contains(audience) else {
+        guard parsed.audience.contains(where: { $0.utf8.elementsEqual(audience.utf8) }) else {
             throw SPIFFEError(.audienceMismatch, "token is meant for another audience")
         }
         return JWTSVID(
@@ -67,10 +67,13 @@ public struct JWTSVID: Sendable {
     }
 }
 
-extension JWTSVID: CustomStringConvertible, CustomDebugStringConvertible {
+extension JWTSVID: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     /// Names the identity, never the token.
     public var description: String { "JWTSVID(\(id), token: <redacted>)" }
 
     /// The same as ``description``.
     public var debugDescription: String { description }
+
+    /// Shows the identity alone.
+    public var customMirror: Mirror { Mirror(self, children: ["id": id]) }
 }

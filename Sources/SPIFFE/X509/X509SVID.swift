@@ -1,6 +1,7 @@
 internal import Crypto
 internal import CryptoExtras
 public import Foundation
+internal import SwiftASN1
 public import X509
 
 /// One's own X.509-SVID: a chain that keeps the profile, with the private key of its leaf.
@@ -40,16 +41,29 @@ public struct X509SVID: Sendable {
     }
 
     private static func publicKey(of pkcs8: Data) throws(SPIFFEError) -> Certificate.PublicKey {
+        guard isPKCS8(pkcs8) else {
+            throw SPIFFEError(.invalidPrivateKey, "private key is not unencrypted PKCS#8")
+        }
         if let key = try? P256.Signing.PrivateKey(derRepresentation: pkcs8) {
             return Certificate.PublicKey(key.publicKey)
         }
         if let key = try? P384.Signing.PrivateKey(derRepresentation: pkcs8) {
             return Certificate.PublicKey(key.publicKey)
         }
+        if let key = try? P521.Signing.PrivateKey(derRepresentation: pkcs8) {
+            return Certificate.PublicKey(key.publicKey)
+        }
         if let key = try? _RSA.Signing.PrivateKey(derRepresentation: pkcs8) {
             return Certificate.PublicKey(key.publicKey)
         }
-        throw SPIFFEError(.invalidPrivateKey, "private key is not unencrypted PKCS#8 of a known kind")
+        throw SPIFFEError(.invalidPrivateKey, "private key is not EC (P-256, P-384, P-521) or RSA")
+    }
+
+    /// RFC 5958 §2: a version, then the algorithm. The crypto library reads SEC1 and PKCS#1 as well (X19).
+    private static func isPKCS8(_ der: Data) -> Bool {
+        guard let root = try? DER.parse(Array(der)), case .constructed(let children) = root.content else { return false }
+        let kinds = children.prefix(3).map(\.identifier)
+        return kinds == [.integer, .sequence, .octetString]
     }
 }
 

@@ -1,0 +1,142 @@
+import AgentDomain
+import Foundation
+import SPIFFE
+import TestSupport
+import Testing
+
+@Suite("Entry matching")
+struct EntryMatcherTests {
+    private func matches(_ entries: [AuthorizedEntry], _ found: Set<Selector>, now: Date = now) -> [String] {
+        EntryMatcher(entries).matches(found, now: now).map(\.id)
+    }
+
+    @Test("matches entries whose selectors are all among those found")
+    func subset() throws {
+        let entries = [
+            try AuthorizedEntry.make("one", ["unix:uid:1"]),
+            try AuthorizedEntry.make("two", ["unix:uid:1", "unix:path:/bin/a"]),
+            try AuthorizedEntry.make("three", ["unix:uid:1", "unix:path:/bin/a", "unix:gid:1"]),
+            try AuthorizedEntry.make("other", ["unix:uid:2"]),
+            try AuthorizedEntry.make("half", ["unix:uid:1", "unix:uid:2"]),
+        ]
+        let found = try selectors("unix:uid:1", "unix:path:/bin/a", "unix:user:a")
+        #expect(Set(matches(entries, found)) == ["one", "two"])
+        #expect(matches(entries, []).isEmpty)
+        #expect(matches(entries, try selectors("unix:user:a")).isEmpty)
+        #expect(matches([], found).isEmpty)
+    }
+
+    @Test("never matches an entry without selectors")
+    func noSelectors() throws {
+        #expect(matches([try .make("everything", [])], try selectors("unix:uid:1")).isEmpty)
+        #expect(matches([try .make("everything", [])], []).isEmpty)
+    }
+
+    @Test("leaves entries that are meant for a store out")
+    func stored() throws {
+        #expect(matches([try .make("stored", storesSVID: true)], try selectors("unix:uid:1")).isEmpty)
+    }
+
+    @Test("compares selectors whole: no prefix, no case folding")
+    func exact() throws {
+        let entries = [try AuthorizedEntry.make("a", ["unix:uid:10"]), try .make("b", ["unix:path:/bin/A"])]
+        #expect(
+            matches(entries, try selectors("unix:uid:1", "unix:uid:100", "unix:path:/bin/a", "UNIX:uid:10")).isEmpty)
+    }
+
+    @Test("WLAPI-11 puts the oldest first, and goes by ID where two are as old")
+    func order() throws {
+        let entries = [
+            try AuthorizedEntry.make("young", createdAt: now - 1), try .make("b", createdAt: now - 5),
+            try .make("old", createdAt: now - 9), try .make("a", createdAt: now - 5),
+        ]
+        for rotation in entries.indices {
+            let shuffled = Array(entries[rotation...] + entries[..<rotation])
+            #expect(matches(shuffled, try selectors("unix:uid:1")) == ["old", "a", "b", "young"])
+        }
+    }
+
+    @Test("stops matching an entry at the instant it expires")
+    func expiry() throws {
+        let entries = [try AuthorizedEntry.make("brief", expiresAt: now + 10)]
+        let found = try selectors("unix:uid:1")
+        #expect(matches(entries, found, now: now + 9.999) == ["brief"])
+        #expect(matches(entries, found, now: now + 10).isEmpty)
+        #expect(matches(entries, found, now: now + 11).isEmpty)
+    }
+
+    @Test("asks for the digest only where nothing else is missing")
+    func needsDigest() throws {
+        let entries = [
+            try AuthorizedEntry.make("digest", ["unix:uid:1", "unix:sha256:aa"]),
+            try .make("plain", ["unix:uid:2"]), try .make("alone", ["unix:sha256:bb"], storesSVID: true),
+            try .make("two", ["unix:uid:3", "unix:gid:3", "unix:sha256:cc", "unix:sha256:dd"]),
+        ]
+        let matcher = EntryMatcher(entries)
+        let isDigest: (Selector) -> Bool = { $0.value.hasPrefix("sha256:") }
+        #expect(matcher.needsDigest(try selectors("unix:uid:1"), isDigest: isDigest))
+        #expect(matcher.needsDigest(try selectors("unix:uid:1", "unix:uid:2"), isDigest: isDigest))
+        #expect(matcher.needsDigest(try selectors("unix:uid:3", "unix:gid:3"), isDigest: isDigest))
+        #expect(!matcher.needsDigest(try selectors("unix:uid:3"), isDigest: isDigest))
+        #expect(!matcher.needsDigest(try selectors("unix:uid:2"), isDigest: isDigest))
+        #expect(!matcher.needsDigest([], isDigest: isDigest))
+        #expect(!matcher.needsDigest(try selectors("unix:uid:1"), isDigest: { _ in false }))
+    }
+
+    @Test("asks for the digest when an entry goes by nothing else")
+    func digestAlone() throws {
+        let matcher = EntryMatcher([try AuthorizedEntry.make("alone", ["unix:sha256:bb"])])
+        #expect(matcher.needsDigest([], isDigest: { $0.value.hasPrefix("sha256:") }))
+    }
+
+    @Test("agrees with a matcher that tries every entry", arguments: UInt64(0)..<100)
+    func agreesWithNaive(_ seed: UInt64) throws {
+        var entropy = SeededEntropy(seed)
+        let universe = try (0..<12).map { number in
+            try Selector(parsing: number < 9 ? "unix:fact:\(number)" : "unix:sha256:\(number)")
+        }
+        let isDigest: (Selector) -> Bool = { $0.value.hasPrefix("sha256:") }
+        let entries = try (0..<60).map { number in
+            let size = Int.random(in: 0...5, using: &entropy)
+            let expiry = Int.random(in: -20...60, using: &entropy)
+            return AuthorizedEntry(
+                id: "\(number)", spiffeID: try SPIFFEID("spiffe://example.org/\(number)"),
+                selectors: Set(universe.shuffled(using: &entropy).prefix(size)),
+                storesSVID: Bool.random(using: &entropy) && Bool.random(using: &entropy),
+                expiresAt: expiry > 20 ? nil : now + Double(expiry), revision: 1,
+                createdAt: now - Double(Int.random(in: 0...10, using: &entropy)))
+        }
+        let matcher = EntryMatcher(entries)
+        for _ in 0..<50 {
+            let size = Int.random(in: 0...universe.count, using: &entropy)
+            let found = Set(universe.shuffled(using: &entropy).prefix(size))
+            let naive = entries.filter { entry in
+                !entry.selectors.isEmpty && !entry.storesSVID && entry.selectors.allSatisfy(found.contains)
+                    && (entry.expiresAt.map { now < $0 } ?? true)
+            }
+            let sorted = naive.sorted { $0.createdAt == $1.createdAt ? $0.id < $1.id : $0.createdAt < $1.createdAt }
+            #expect(matcher.matches(found, now: now) == sorted)
+
+            let cheap = found.filter { !isDigest($0) }
+            let naiveNeed = entries.contains { entry in
+                !entry.storesSVID && entry.selectors.contains(where: isDigest)
+                    && entry.selectors.filter { !isDigest($0) }.isSubset(of: cheap)
+            }
+            #expect(matcher.needsDigest(cheap, isDigest: isDigest) == naiveNeed)
+        }
+    }
+}
+
+@Suite("Hints")
+struct HintRuleTests {
+    @Test(
+        "WLAPI-09, SP-03, A07 keeps the first of equal hints and every entry without one",
+        arguments: [
+            ([], []), (["i", "e", "i", "", ""], [0, 1, 3, 4]), (["", "", ""], [0, 1, 2]), (["a", "A"], [0, 1]),
+            (["x", "x", "x"], [0]), (["x", "", "x", "y", "y"], [0, 1, 3]),
+        ] as [([String], [Int])])
+    func resolves(_ hints: [String], _ kept: [Int]) throws {
+        let entries = try hints.enumerated().map { try AuthorizedEntry.make("\($0.offset)", hint: $0.element) }
+        #expect(HintRule.resolve(entries).map(\.id) == kept.map(String.init))
+    }
+}

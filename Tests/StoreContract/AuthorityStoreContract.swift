@@ -1,0 +1,85 @@
+internal import IssuerDomain
+internal import Testing
+
+/// What every ``AuthorityStore`` must show.
+package enum AuthorityStoreContract {
+    package static let behaviours = [
+        StoreBehaviour("an empty store has no authorities and stands at sequence 0") { open in
+            let loaded = try await open().loadAuthorities()
+            #expect(loaded.authorities.isEmpty)
+            #expect(loaded.sequence == 0)
+        },
+        StoreBehaviour("every field of an authority comes back, also after reopening") { open in
+            let records = [
+                Sample.authority("a", .x509, .active), Sample.authority("b", .x509, .prepared),
+                Sample.authority("c", .x509, .retired), Sample.authority("d", .jwt, .active),
+            ]
+            let store = try await open()
+            let sequence = try await store.apply(records.map { AuthorityChange.put($0) })
+            let loaded = try await store.loadAuthorities()
+            #expect(Set(loaded.authorities) == Set(records))
+            #expect(loaded.sequence == sequence)
+            let reloaded = try await open().loadAuthorities()
+            #expect(Set(reloaded.authorities) == Set(records))
+            #expect(reloaded.sequence == sequence)
+        },
+        StoreBehaviour("the sequence grows with every change of authorities and with nothing else (BUNDLE-04)") {
+            open in
+            let store = try await open()
+            let first = try await store.apply([AuthorityChange.put(Sample.authority("a"))])
+            #expect(first > 0)
+            _ = try await store.apply([EntryChange.put(try Sample.entry("e"))])
+            try await store.put(try Sample.agent("one"))
+            #expect(try await store.loadAuthorities().sequence == first)
+            let second = try await store.apply([AuthorityChange.put(Sample.authority("b", .x509, .prepared))])
+            #expect(second > first)
+            let third = try await store.apply([AuthorityChange.delete(id: "b")])
+            #expect(third > second)
+            #expect(try await open().loadAuthorities().sequence == third)
+        },
+        StoreBehaviour("a second active authority of one kind fails the transaction and changes nothing") { open in
+            let store = try await open()
+            let standing = [Sample.authority("a", .x509), Sample.authority("j", .jwt)]
+            let sequence = try await store.apply(standing.map { AuthorityChange.put($0) })
+            let batch: [AuthorityChange] = [
+                .put(Sample.authority("new", .x509, .prepared)), .delete(id: "j"),
+                .put(Sample.authority("usurper", .x509, .active)),
+            ]
+            await #expect(throws: StoreError.self) { try await store.apply(batch) }
+            let loaded = try await open().loadAuthorities()
+            #expect(Set(loaded.authorities) == Set(standing))
+            #expect(loaded.sequence == sequence)
+            #expect(try await store.apply([EntryChange.put(try Sample.entry("e"))]) == sequence + 1)
+        },
+        StoreBehaviour("a hand-over is one transaction, in whichever order it is written") { open in
+            let store = try await open()
+            var (old, new) = (Sample.authority("old"), Sample.authority("new", .x509, .prepared))
+            _ = try await store.apply([AuthorityChange.put(old), AuthorityChange.put(new)])
+            (old.state, new.state) = (.retired, .active)
+            _ = try await store.apply([AuthorityChange.put(new), AuthorityChange.put(old)])
+            #expect(try await Set(store.loadAuthorities().authorities) == [old, new])
+            var next = Sample.authority("next", .x509, .prepared)
+            _ = try await store.apply([AuthorityChange.put(next)])
+            (new.state, next.state) = (.retired, .active)
+            _ = try await store.apply([AuthorityChange.put(new), AuthorityChange.put(next)])
+            #expect(try await Set(open().loadAuthorities().authorities) == [old, new, next])
+        },
+        StoreBehaviour("a deleted authority makes room for the next active one") { open in
+            let store = try await open()
+            _ = try await store.apply([AuthorityChange.put(Sample.authority("a"))])
+            let heir = Sample.authority("b")
+            _ = try await store.apply([.delete(id: "a"), AuthorityChange.put(heir)])
+            #expect(try await open().loadAuthorities().authorities == [heir])
+        },
+        StoreBehaviour("putting an authority again changes its state alone") { open in
+            let store = try await open()
+            let record = Sample.authority("a")
+            _ = try await store.apply([AuthorityChange.put(record)])
+            var forged = Sample.authority("a", .x509, .retired, lifetime: 999_999_999)
+            _ = try await store.apply([AuthorityChange.put(forged)])
+            forged = record
+            forged.state = .retired
+            #expect(try await open().loadAuthorities().authorities == [forged])
+        },
+    ]
+}

@@ -1,0 +1,188 @@
+package import Foundation
+package import IssuerDomain
+package import SPIFFE
+internal import Synchronization
+
+/// The ports in memory, by the same contract as the real stores; writes can be held up or made to fail.
+package final class MemoryStore: EntryStore, AgentStore, AuthorityStore {
+    private struct State {
+        var entries: [String: Entry] = [:]
+        var agents: [SPIFFEID: AttestedAgent] = [:]
+        var tokens: [[UInt8]: JoinTokenRecord] = [:]
+        var authorities: [String: AuthorityRecord] = [:]
+        var revision: UInt64 = 0
+        var sequence: UInt64 = 0
+        var failure: StoreError?
+        var writes = 0
+    }
+
+    private let state = Mutex(State())
+
+    /// Holds up writes while it is shut.
+    package let gate = Gate()
+
+    package init() {}
+
+    /// How many writes were asked for.
+    package var writes: Int { state.withLock { $0.writes } }
+
+    /// Makes every write from now on fail, or work again.
+    package func failWrites(with failure: StoreError?) { state.withLock { $0.failure = failure } }
+
+    package func loadEntries() async throws(StoreError) -> (entries: [Entry], revision: UInt64) {
+        state.withLock { (Array($0.entries.values), $0.revision) }
+    }
+
+    package func apply(_ changes: [EntryChange]) async throws(StoreError) -> UInt64 {
+        try await write { state throws(StoreError) in
+            for change in changes {
+                state.revision += 1
+                switch change {
+                case .put(let entry):
+                    let twin = state.entries.values.first { $0.contents.key == entry.contents.key && $0.id != entry.id }
+                    if let twin { throw .failed(detail: "the key is that of \(twin.id)") }
+                    state.entries[entry.id] = entry
+                case .delete(let id): state.entries[id] = nil
+                }
+            }
+            return state.revision
+        }
+    }
+
+    package func loadAgents() async throws(StoreError) -> [AttestedAgent] {
+        state.withLock { Array($0.agents.values) }
+    }
+
+    package func put(_ agent: AttestedAgent) async throws(StoreError) {
+        try await write { state throws(StoreError) in state.agents[agent.id] = agent }
+    }
+
+    package func deleteAgent(_ id: SPIFFEID) async throws(StoreError) -> Bool {
+        try await write { state throws(StoreError) in state.agents.removeValue(forKey: id) != nil }
+    }
+
+    package func put(_ token: JoinTokenRecord) async throws(StoreError) {
+        try await write { state throws(StoreError) in
+            guard state.tokens[token.digest] == nil else { throw .failed(detail: "the digest is taken") }
+            state.tokens[token.digest] = token
+        }
+    }
+
+    package func joinToken(digest: [UInt8]) async throws(StoreError) -> JoinTokenRecord? {
+        state.withLock { $0.tokens[digest] }
+    }
+
+    package func redeem(tokenDigest: [UInt8], for agent: AttestedAgent) async throws(StoreError) -> Bool {
+        try await write { state throws(StoreError) in
+            guard state.tokens.removeValue(forKey: tokenDigest) != nil else { return false }
+            state.agents[agent.id] = agent
+            return true
+        }
+    }
+
+    package func pruneTokens(expiredBefore instant: Date) async throws(StoreError) {
+        try await write { state throws(StoreError) in
+            state.tokens = state.tokens.filter { $0.value.expiresAt >= instant }
+        }
+    }
+
+    package func loadAuthorities() async throws(StoreError) -> (authorities: [AuthorityRecord], sequence: UInt64) {
+        state.withLock { (Array($0.authorities.values), $0.sequence) }
+    }
+
+    package func apply(_ changes: [AuthorityChange]) async throws(StoreError) -> UInt64 {
+        try await write { state throws(StoreError) in
+            for change in changes {
+                state.revision += 1
+                switch change {
+                case .put(var record):
+                    if let known = state.authorities[record.id] {
+                        let asked = record.state
+                        record = known
+                        record.state = asked
+                    }
+                    state.authorities[record.id] = record
+                case .delete(let id): state.authorities[id] = nil
+                }
+            }
+            for kind in AuthorityRecord.Kind.allCases {
+                let active = state.authorities.values.count { $0.kind == kind && $0.state == .active }
+                guard active <= 1 else { throw .failed(detail: "two active authorities") }
+            }
+            state.sequence = state.revision
+            return state.sequence
+        }
+    }
+
+    /// Works on a copy, so that a body which throws changes nothing.
+    private func write<Value: Sendable>(
+        _ body: @Sendable (inout State) throws(StoreError) -> Value
+    ) async throws(StoreError) -> Value {
+        state.withLock { $0.writes += 1 }
+        await gate.pass()
+        return try state.withLock { state throws(StoreError) in
+            if let failure = state.failure { throw failure }
+            var draft = state
+            let value = try body(&draft)
+            state = draft
+            return value
+        }
+    }
+}
+
+/// Holds up whoever passes while it is shut, and tells when somebody waits.
+package final class Gate: Sendable {
+    private struct State {
+        var isShut = false
+        var held: [CheckedContinuation<Void, Never>] = []
+        var watchers: [(count: Int, wake: CheckedContinuation<Void, Never>)] = []
+    }
+
+    private let state = Mutex(State())
+
+    package init() {}
+
+    package func shut() { state.withLock { $0.isShut = true } }
+
+    /// Lets everyone pass, now and from now on.
+    package func open() {
+        let held = state.withLock { state in
+            defer { (state.isShut, state.held) = (false, []) }
+            return state.held
+        }
+        for waiting in held { waiting.resume() }
+    }
+
+    /// Lets the one who came first pass; the gate stays shut.
+    package func letOne() {
+        let first = state.withLock { $0.held.isEmpty ? nil : $0.held.removeFirst() }
+        first?.resume()
+    }
+
+    /// Passes once the gate is open.
+    package func pass() async {
+        await withCheckedContinuation { continuation in
+            let (mayPass, due) = state.withLock { state in
+                guard state.isShut else { return (true, [CheckedContinuation<Void, Never>]()) }
+                state.held.append(continuation)
+                let due = state.watchers.filter { $0.count <= state.held.count }.map(\.wake)
+                state.watchers.removeAll { $0.count <= state.held.count }
+                return (false, due)
+            }
+            if mayPass { continuation.resume() }
+            for watcher in due { watcher.resume() }
+        }
+    }
+
+    /// Waits until so many are held up.
+    package func waitUntilHeld(_ count: Int = 1) async {
+        await withCheckedContinuation { continuation in
+            let isDue = state.withLock { state in
+                guard state.held.count < count else { return true }
+                state.watchers.append((count, continuation))
+                return false
+            }
+            if isDue { continuation.resume() }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+package import Foundation
+package import IssuerDomain
+package import SPIFFE
+
+/// Values to put into a store, all in whole seconds as the ports keep them.
+package enum Sample {
+    package static let start = Date(timeIntervalSince1970: 1_800_000_000)
+
+    package static func trustDomain() throws -> TrustDomain { try TrustDomain("example.org") }
+
+    package static func id(_ path: String) throws -> SPIFFEID {
+        try SPIFFEID(trustDomain: trustDomain(), path: path)
+    }
+
+    /// An entry with everything optional left out.
+    package static func entry(
+        _ id: String, path: String? = nil, parent: String = "/spire/agent/one", selectors: [String] = ["unix:uid:1000"],
+        revision: Int64 = 0, createdAt: Date = start
+    ) throws -> Entry {
+        let contents = EntryContents(
+            spiffeID: try self.id(path ?? "/workload/\(id)"), parentID: try self.id(parent),
+            selectors: try selectors.map { try Selector(parsing: $0) })
+        return Entry(id: id, contents: contents, revision: revision, createdAt: createdAt)
+    }
+
+    /// An entry in which no field has its default.
+    package static func fullEntry(_ id: String = "full") throws -> Entry {
+        var entry = try entry(
+            id, selectors: ["unix:uid:1000", "unix:path:/opt/a \"quoted\", [odd] näme", "k8s:ns:prod"], revision: 41,
+            createdAt: start - 86_400)
+        entry.contents.x509TTL = .seconds(1800)
+        entry.contents.jwtTTL = .seconds(60)
+        entry.contents.federatesWith = [try TrustDomain("other.example"), try TrustDomain("third.example")]
+        entry.contents.isAdmin = true
+        entry.contents.isDownstream = true
+        entry.contents.expiresAt = start + 3600
+        entry.contents.dnsNames = ["web.example.org", "*.web.example.org"]
+        entry.contents.hint = "internal; for 'x' \u{1F511}"
+        entry.contents.storesSVID = true
+        entry.contents.prefetchesX509 = false
+        entry.contents.includesJTI = true
+        return entry
+    }
+
+    /// An agent that just joined.
+    package static func agent(_ name: String, serial: String = "40aa") throws -> AttestedAgent {
+        AttestedAgent(
+            id: try id("/spire/agent/\(name)"), attestationType: "join_token", serial: serial,
+            expiresAt: start + 3600, selectors: [], canReattest: false)
+    }
+
+    /// An agent in which no field has its default.
+    package static func fullAgent(_ name: String = "full") throws -> AttestedAgent {
+        var agent = AttestedAgent(
+            id: try id("/spire/agent/\(name)"), attestationType: "x509pop", serial: "40bb", expiresAt: start + 7200,
+            selectors: [try Selector(parsing: "x509pop:ca:aa"), try Selector(parsing: "x509pop:subject:cn:b")],
+            canReattest: true)
+        agent.pendingSerial = "40cc"
+        agent.isBanned = true
+        agent.version = "0.1.0-\u{E9}"
+        return agent
+    }
+
+    /// A token that ends an hour after ``start``.
+    package static func token(_ byte: UInt8, expiresAt: Date = start + 3600) throws -> JoinTokenRecord {
+        JoinTokenRecord(
+            digest: [UInt8](repeating: byte, count: 32), expiresAt: expiresAt,
+            agentID: try id("/spire/agent/join_token/\(byte)"))
+    }
+
+    /// An authority; its public part is no real key, which is nothing to a store.
+    package static func authority(
+        _ id: String, _ kind: AuthorityRecord.Kind = .x509, _ state: AuthorityRecord.State = .active,
+        notBefore: Date = start, lifetime: TimeInterval = 86_400
+    ) -> AuthorityRecord {
+        AuthorityRecord(
+            id: id, kind: kind, state: state, notBefore: notBefore, notAfter: notBefore + lifetime,
+            keyName: "\(kind.rawValue)-\(id)", publicDER: [0x30, 0x03, 0x00, 0xFF, 0x80])
+    }
+}
