@@ -26,6 +26,7 @@ package final class DiskKeyStore: SigningKeyStore {
 
     package func generate(_ name: String, type: SigningKeyType) async throws(KeyStoreError) -> any SigningKey {
         let path = try path(of: name)
+        guard try await !names().contains(name) else { throw .failed(detail: "a key named '\(name)' exists already") }
         let key = try SoftwareSigningKey(generating: type)
         do { try files.replace(path, with: Array(key.pkcs8), mode: 0o600) } catch { throw .failed(detail: "\(error)") }
         loaded.withLock { $0[name] = key }

@@ -4,7 +4,7 @@ internal import Synchronization
 
 /// The machine's file system.
 package struct LocalFileSystem: FileSystem {
-    private static let counter = Atomic<UInt64>(0)
+    private static let replacing = Mutex(())
 
     package init() {}
 
@@ -30,8 +30,21 @@ package struct LocalFileSystem: FileSystem {
     }
 
     package func replace(_ path: String, with bytes: [UInt8], mode: UInt32) throws(FileSystemError) {
-        // Two at once in one process must not write into each other's file.
-        let temporary = "\(path).\(getpid())-\(Self.counter.add(1, ordering: .relaxed).newValue).new"
+        // One name, so that what a crash left behind is removed by the next attempt; and one at a time, so that two at
+        // once do not write into each other's file.
+        let temporary = "\(path).\(getpid()).new"
+        try Self.replacing.withLock { _ throws(FileSystemError) in
+            try write(bytes, to: temporary, mode: mode)
+            guard rename(temporary, path) == 0 else {
+                let error = failure("replace", path)
+                unlink(temporary)
+                throw error
+            }
+        }
+        try flushDirectory(holding: path)
+    }
+
+    private func write(_ bytes: [UInt8], to temporary: String, mode: UInt32) throws(FileSystemError) {
         unlink(temporary)
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode_t(mode))
         guard descriptor >= 0 else { throw failure("create", temporary) }
@@ -46,12 +59,6 @@ package struct LocalFileSystem: FileSystem {
             throw error
         }
         close(descriptor)
-        guard rename(temporary, path) == 0 else {
-            let error = failure("replace", path)
-            unlink(temporary)
-            throw error
-        }
-        try flushDirectory(holding: path)
     }
 
     package func remove(_ path: String) throws(FileSystemError) {

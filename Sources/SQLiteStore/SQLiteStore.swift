@@ -19,6 +19,7 @@ package final class SQLiteStore: Sendable {
     package init(path: String, trustDomain: TrustDomain) throws(StoreError) {
         do {
             try StoreFile.createPrivate(path)
+            try Self.checkUntouched(path)
             var configuration = Configuration()
             configuration.maximumReaderCount = 2
             configuration.busyMode = .timeout(5)
@@ -27,7 +28,6 @@ package final class SQLiteStore: Sendable {
             // A commit that was acknowledged survives a power cut, not just a crash of the process. Said only now: a pool
             // sets a lesser level when it turns on WAL, after everything that its configuration can say.
             try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
-            try Self.check(pool)
             try Schema.migrator.migrate(pool)
             try Self.claim(pool, for: trustDomain)
         } catch { throw StoreErrorTranslation.translate(error) }
@@ -54,11 +54,18 @@ package final class SQLiteStore: Sendable {
         do { return try await pool.write(body) } catch { throw StoreErrorTranslation.translate(error) }
     }
 
-    private static func check(_ pool: DatabasePool) throws {
-        let verdict = try pool.read { db in try String.fetchOne(db, sql: "PRAGMA quick_check(1)") }
+    /// Judges a file without writing to it: one that is refused stays as it was, for whoever has to mend it.
+    private static func checkUntouched(_ path: String) throws {
+        guard !StoreFile.isEmpty(path) else { return }
+        var configuration = Configuration()
+        configuration.readonly = true
+        let queue = try DatabaseQueue(path: path, configuration: configuration)
+        let (verdict, isTooNew) = try queue.read { db in
+            (try String.fetchOne(db, sql: "PRAGMA quick_check(1)"), try Schema.migrator.hasBeenSuperseded(db))
+        }
+        try queue.close()
         guard verdict == "ok" else { throw StoreError.corrupt(detail: verdict ?? "no verdict") }
-        let isKnown = try pool.read { db in try Schema.migrator.hasBeenSuperseded(db) == false }
-        guard isKnown else { throw StoreError.tooNew(detail: "it has migrations that this version does not know") }
+        guard !isTooNew else { throw StoreError.tooNew(detail: "it has migrations that this version does not know") }
     }
 
     private static func claim(_ pool: DatabasePool, for trustDomain: TrustDomain) throws {

@@ -11,6 +11,16 @@ enum StoreFile {
             throw .readOnly(detail: "\(path): \(reason)")
         }
         defer { close(descriptor) }
+        // The mode is also mended on a file that is already there.
         guard fchmod(descriptor, 0o600) == 0 else { throw .readOnly(detail: "\(path): cannot set its mode") }
+    }
+
+    /// Whether nothing was ever written to the file or its journal.
+    static func isEmpty(_ path: String) -> Bool {
+        for name in [path, "\(path)-wal"] {
+            var status = stat()
+            if stat(name, &status) == 0, status.st_size > 0 { return false }
+        }
+        return true
     }
 }

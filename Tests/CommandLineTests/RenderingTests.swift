@@ -90,7 +90,7 @@ struct YAMLTextTests {
         #expect(
             YAMLText.text(of: value) == """
                 none: null
-                yes: true
+                "yes": true
                 no_: false
                 whole: -1
                 big: 18446744073709551615

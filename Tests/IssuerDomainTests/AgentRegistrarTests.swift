@@ -190,10 +190,8 @@ struct JoinTests {
         _ = try await attestation
         #expect(try await ban)
         let stored = try await test.store.loadAgents().map(\.isBanned)
-        withKnownIssue("the embedded agent attests without waiting for its turn to write", isIntermittent: true) {
-            #expect(test.agents.agent(id)?.isBanned == true)
-            #expect(stored == [true])
-        }
+        #expect(test.agents.agent(id)?.isBanned == true)
+        #expect(stored == [true])
     }
 }
 

@@ -217,9 +217,7 @@ struct AuthorityKeeperTests {
             #expect(before.sequence == after.sequence)
             if before != after { differences.append(now) }
         }
-        withKnownIssue("an authority that has ended is published until the next change, unless a restart comes first") {
-            #expect(differences.isEmpty)
-        }
+        #expect(differences.isEmpty)
     }
 
     @Test("Many who tend at once do what is due once")

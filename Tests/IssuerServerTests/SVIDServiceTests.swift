@@ -146,7 +146,7 @@ struct SVIDServiceTests {
         "A request without a name, with a foreign one or with a broken one mints nothing",
         arguments: [
             (nil, .invalidArgument), ("spiffe://other.example/x", .permissionDenied),
-            ("spiffe://example.org", .internalError),
+            ("spiffe://example.org", .invalidArgument),
         ] as [(String?, RPCError.Code)])
     func mintsNothing(name: String?, expected: RPCError.Code) async throws {
         try await TestServer.run { server in

@@ -3,6 +3,7 @@ package import GRPCCore
 package import GRPCNIOTransportHTTP2Posix
 package import NIOCore
 internal import NIOPosix
+internal import Synchronization
 
 /// gRPC over HTTP/2 with handlers that know who is at the other end of their connection.
 ///
@@ -12,7 +13,11 @@ internal import NIOPosix
 package struct ConnectionAwareTransport<Connection: ServerContext.TransportSpecific>: ServerTransport {
     package typealias Bytes = GRPCNIOTransportBytes
 
+    /// How long accepted connections have to reach the transport before it stops taking them.
+    private static var handOver: TimeAmount { .milliseconds(200) }
+
     private let connections: ConnectionTable<Connection>
+    private let listener: Listener<Connection>
     private let http2: HTTP2ServerTransport.Custom<Listener<Connection>>
 
     /// Creates a transport that listens once it is served.
@@ -27,7 +32,7 @@ package struct ConnectionAwareTransport<Connection: ServerContext.TransportSpeci
         accept: @escaping @Sendable (any Channel) -> EventLoopFuture<Connection>
     ) {
         connections = ConnectionTable()
-        let listener = Listener(
+        listener = Listener(
             endpoint: endpoint, limits: limits, security: security, connections: connections, accept: accept)
         http2 = HTTP2ServerTransport.Custom(listenerFactory: listener, config: limits.configuration())
     }
@@ -40,7 +45,12 @@ package struct ConnectionAwareTransport<Connection: ServerContext.TransportSpeci
     // Must be forwarded: the protocol's default does nothing, and loses what the router knows of the methods.
     package func configure(context: GRPCServerContext) { http2.configure(context: context) }
 
-    package func beginGracefulShutdown() { http2.beginGracefulShutdown() }
+    package func beginGracefulShutdown() {
+        // A connection that was prepared but not yet taken over when the transport stops listening is dropped in a state
+        // that traps. So nothing new is prepared from here on, and what was prepared is given time to be taken over.
+        listener.isClosing.store(true, ordering: .releasing)
+        listener.eventLoopGroup.any().scheduleTask(in: Self.handOver) { [http2] in http2.beginGracefulShutdown() }
+    }
 
     package func listen(
         streamHandler: @escaping @Sendable (RPCStream<Inbound, Outbound>, ServerContext) async -> Void
@@ -62,12 +72,25 @@ package enum ListeningEndpoint: Hashable, Sendable {
 }
 
 /// Makes the listening channel and prepares each connection.
-struct Listener<Connection: Sendable>: HTTP2ServerTransport.ListenerFactory {
+final class Listener<Connection: Sendable>: HTTP2ServerTransport.ListenerFactory {
+    let isClosing = Atomic(false)
     let endpoint: ListeningEndpoint
     let limits: PeerLimits
     let security: HTTP2ServerTransport.ConnectionConfigurator.TLS
     let connections: ConnectionTable<Connection>
     let accept: @Sendable (any Channel) -> EventLoopFuture<Connection>
+
+    init(
+        endpoint: ListeningEndpoint, limits: PeerLimits, security: HTTP2ServerTransport.ConnectionConfigurator.TLS,
+        connections: ConnectionTable<Connection>,
+        accept: @escaping @Sendable (any Channel) -> EventLoopFuture<Connection>
+    ) {
+        self.endpoint = endpoint
+        self.limits = limits
+        self.security = security
+        self.connections = connections
+        self.accept = accept
+    }
 
     var eventLoopGroup: any EventLoopGroup { .singletonMultiThreadedEventLoopGroup }
 
@@ -83,7 +106,7 @@ struct Listener<Connection: Sendable>: HTTP2ServerTransport.ListenerFactory {
         case .unix(let path, let mode):
             let channel = try await bootstrap.bind(
                 unixDomainSocketPath: path.staging, cleanupExistingSocketFile: true
-            ) { initialize($0, connectionConfigurator) }
+            ) { [self] in initialize($0, connectionConfigurator) }
             do { try path.publish(mode: mode) } catch {
                 try? await channel.channel.close()
                 throw error
@@ -91,7 +114,7 @@ struct Listener<Connection: Sendable>: HTTP2ServerTransport.ListenerFactory {
             return channel
         case .tcp(let host, let port):
             return try await bootstrap.serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-                .bind(host: host, port: port) { initialize($0, connectionConfigurator) }
+                .bind(host: host, port: port) { [self] in initialize($0, connectionConfigurator) }
         }
     }
 
@@ -99,12 +122,15 @@ struct Listener<Connection: Sendable>: HTTP2ServerTransport.ListenerFactory {
         _ channel: any Channel, _ configurator: HTTP2ServerTransport.ConnectionConfigurator
     ) -> EventLoopFuture<HTTP2ServerTransport.ConnectionConfigurator.ConnectionChannel> {
         channel.eventLoop.makeCompletedFuture {
+            guard !isClosing.load(ordering: .acquiring) else { throw ChannelError.alreadyClosed }
             try channel.pipeline.syncOperations.addHandler(
                 SilenceCutter(opening: limits.openingSilence, later: limits.silence))
         }
-        .flatMap { accept(channel) }
-        .flatMapThrowing { NamedChannel(channel, name: try connections.insert($0, until: channel.closeFuture)) }
-        .flatMap { configurator.configure(channel: $0, tls: security) }
+        .flatMap { [accept] in accept(channel) }
+        .flatMapThrowing { [connections] in
+            NamedChannel(channel, name: try connections.insert($0, until: channel.closeFuture))
+        }
+        .flatMap { [security] in configurator.configure(channel: $0, tls: security) }
         .flatMapErrorThrowing { error in
             // NIO drops a channel whose initializer failed without closing it.
             channel.close(promise: nil)

@@ -69,7 +69,7 @@ enum YAMLText {
     private static func name(of text: String) -> Node {
         let isPlain =
             text.utf8.first.map { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) } ?? false
-            && !["true", "false", "null", "yes", "no", "on", "off", "y", "n"].contains(text)
+            && !["true", "false", "null", "yes", "no", "on", "off"].contains(text)
         return Node(text, Tag(.str), isPlain ? .plain : .doubleQuoted)
     }
 

@@ -92,18 +92,20 @@ package final class AgentRegistrar: Sendable {
     package func attestEmbedded(
         request: SigningRequest, now: Date, using entropy: some Entropy
     ) async throws(AgentRefusal) -> IssuedX509SVID {
-        var entropy = entropy
         let id: SPIFFEID
         do { id = try SPIFFEID(trustDomain: issuer.trustDomain, path: "/spire/agent/embedded") } catch {
             throw .badRequest(detail: "\(error)")
         }
-        if agent(id)?.isBanned == true { throw .banned }
-        let svid = try sign(id, request: request, now: now, using: &entropy)
-        let agent = AttestedAgent(
-            id: id, attestationType: Self.embeddedType, serial: svid.serial,
-            expiresAt: svid.lifetime.validity.upperBound, selectors: [], canReattest: true)
-        try await write(agent)
-        return svid
+        return try await writing.pass { () async throws(AgentRefusal) in
+            var entropy = entropy
+            if self.agent(id)?.isBanned == true { throw .banned }
+            let svid = try self.sign(id, request: request, now: now, using: &entropy)
+            let agent = AttestedAgent(
+                id: id, attestationType: Self.embeddedType, serial: svid.serial,
+                expiresAt: svid.lifetime.validity.upperBound, selectors: [], canReattest: true)
+            try await self.write(agent)
+            return svid
+        }
     }
 
     /// Gives an agent a new SVID; the old one stays good until the new one is first used.

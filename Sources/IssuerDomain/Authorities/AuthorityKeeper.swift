@@ -79,7 +79,7 @@ package final class AuthorityKeeper: Sendable {
         self.keys = keys
         self.feed = feed
         self.logger = logger
-        state = Mutex(try await maker.snapshot(of: plan.records, sequence: loaded.sequence, now: now))
+        state = Mutex(try await maker.snapshot(of: plan.records, sequence: loaded.sequence))
         try await drop(plan.dropped)
         try await warnOfKeys(notNamedBy: plan.records)
         feed.announce(loaded.sequence)
@@ -104,7 +104,7 @@ package final class AuthorityKeeper: Sendable {
             guard !plan.changes.isEmpty else { return false }
             let sequence: UInt64
             do throws(StoreError) { sequence = try await self.store.apply(plan.changes) } catch { throw .store(error) }
-            let snapshot = try await maker.snapshot(of: plan.records, sequence: sequence, now: now)
+            let snapshot = try await maker.snapshot(of: plan.records, sequence: sequence)
             self.state.withLock { $0 = snapshot }
             self.feed.announce(sequence)
             for change in plan.changes {

@@ -42,15 +42,15 @@ struct AuthorityMaker {
 
     /// Loads what issuance needs for a set of records.
     func snapshot(
-        of records: [AuthorityRecord], sequence: UInt64, now: Date
+        of records: [AuthorityRecord], sequence: UInt64
     ) async throws(AuthorityError) -> AuthorityKeeper.Snapshot {
         guard let x509 = records.first(where: { $0.kind == .x509 && $0.state == .active }),
             let jwt = records.first(where: { $0.kind == .jwt && $0.state == .active })
         else { throw .damaged(id: "active") }
         var certificates: [Certificate] = []
         var jwtKeys: [String: JWTVerificationKey] = [:]
-        for record in records.sorted(by: { ($0.notBefore, $0.id) < ($1.notBefore, $1.id) }) where record.notAfter > now
-        {
+        // All of them, also those just over: what is published changes with the records alone (BUNDLE-04).
+        for record in records.sorted(by: { ($0.notBefore, $0.id) < ($1.notBefore, $1.id) }) {
             switch record.kind {
             case .x509: certificates.append(try Self.certificate(of: record))
             case .jwt:

@@ -33,8 +33,6 @@ package struct AuthoritySchedule: Hashable, Sendable {
         let alive = records.filter { $0.notAfter > now }
         let active = alive.first { $0.state == .active }
         let prepared = alive.filter { $0.state == .prepared }.min { $0.notAfter < $1.notAfter }
-        let span = lifetime.timeInterval
-
         for record in records where record.notAfter + Self.pruneMargin.timeInterval <= now {
             steps.append(.delete(id: record.id))
         }
@@ -47,6 +45,8 @@ package struct AuthoritySchedule: Hashable, Sendable {
             }
             return steps + [.create(.active)]
         }
+        // Its own life, not the one configured since: a longer setting must not hurry its successor.
+        let span = active.notAfter.timeIntervalSince(active.notBefore)
         let rest = active.notAfter.timeIntervalSince(now)
         if let prepared {
             if rest <= span / 6 { steps += [.retire(id: active.id), .activate(id: prepared.id)] }

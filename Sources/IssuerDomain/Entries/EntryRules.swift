@@ -54,7 +54,7 @@ package enum EntryRules {
     /// - Parameter id: The ID; it may stand in URLs and file names.
     /// - Throws: `invalidEntryID` unless it is 1 to 255 letters, digits, dots, dashes and underscores.
     package static func check(id: String) throws(EntryError) {
-        guard (1...255).contains(id.utf8.count), id.utf8.allSatisfy(isIDByte) else { throw .invalidEntryID }
+        guard (1...255).contains(id.utf8.count), id.utf8.allSatisfy(isIDByte), !id.hasPrefix(".") else { throw .invalidEntryID }
     }
 
     private static func isIDByte(_ byte: UInt8) -> Bool {
@@ -67,7 +67,7 @@ package enum EntryRules {
     }
 
     /// RFC 1123 labels; the first may be `*`.
-    private static func isDNSName(_ name: String) -> Bool {
+    package static func isDNSName(_ name: String) -> Bool {
         guard (1...253).contains(name.utf8.count) else { return false }
         let labels = name.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
         for (index, label) in labels.enumerated() {

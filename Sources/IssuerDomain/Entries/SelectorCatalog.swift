@@ -16,7 +16,8 @@ package enum SelectorCatalog {
     /// - Throws: `unknownSelector` with the nearest spelling that would pass, if there is one.
     package static func check(_ selector: Selector) throws(EntryError) {
         guard selector.kind == "unix" else {
-            if let kind = nearest(to: selector.kind, among: ["unix"]) {
+            if EditDistance.between(selector.kind.lowercased(), "unix") <= 1 {
+                let kind = "unix"
                 throw .unknownSelector(selector, nearest: "\(kind):\(selector.value)")
             }
             return

@@ -28,6 +28,10 @@ struct SVIDService: Spire_Api_Server_Svid_V1_SVID.SimpleServiceProtocol {
         }
         let id: SPIFFEID
         do { id = try SPIFFEID(name) } catch { throw RPCError(code: .invalidArgument, message: error.message) }
+        guard id.hasPath else { throw EntryError.spiffeIDWithoutPath }
+        if let bad = signingRequest.dnsNames.first(where: { !EntryRules.isDNSName($0) }) {
+            throw EntryError.invalidDNSName(bad)
+        }
         var entropy = SystemEntropy()
         let svid = try issuer.x509SVID(
             id: id, request: signingRequest, dnsNames: signingRequest.dnsNames,
