@@ -1,4 +1,5 @@
 package import Foundation
+internal import Platform
 package import SPIFFE
 internal import Synchronization
 
@@ -10,12 +11,20 @@ package final class AgentState: Sendable {
         package var matcher = EntryMatcher()
         package var svids: [String: HeldX509SVID] = [:]
         package var bundle: TrustBundle?
-        /// The issuer's revision that this view includes.
-        package var revision: UInt64 = 0
         /// When the issuer was last heard, if ever.
         package var lastSync: Date?
 
         package init() {}
+
+        /// How long the issuer may be silent before a node with nothing to hand out is no longer of use.
+        package static let patience = Duration.seconds(600)
+
+        /// Whether workloads can be served: something valid is held, or the issuer was heard a short while ago.
+        package func isServing(at now: Date) -> Bool {
+            guard bundle != nil, let lastSync else { return false }
+            if svids.values.contains(where: { $0.validity.contains(now) }) { return true }
+            return svids.isEmpty && now.timeIntervalSince(lastSync) < Self.patience.timeInterval
+        }
     }
 
     private struct Guarded {

@@ -7,7 +7,6 @@ package import SPIFFE
 /// entries that have at least that one in common with the workload.
 package struct EntryMatcher: Sendable {
     private var filed: [Selector: [AuthorizedEntry]] = [:]
-    private var kindsNeeded: Set<String> = []
 
     /// Files entries.
     ///

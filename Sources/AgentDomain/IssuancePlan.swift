@@ -18,7 +18,11 @@ package enum IssuancePlan {
         var room = prefetchLimit - held.count
         let due = entries.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }.filter { entry in
             guard !entry.storesSVID, entry.expiresAt.map({ $0 > now }) ?? true else { return false }
-            if let svid = held[entry.id] { return svid.entryRevision != entry.revision || svid.renewal.due <= now }
+            if let svid = held[entry.id] {
+                // One that is not valid yet was issued before the clock was set back.
+                return svid.entryRevision != entry.revision || svid.renewal.due <= now
+                    || svid.validity.lowerBound > now
+            }
             guard entry.prefetchesX509, room > 0 else { return false }
             room -= 1
             return true

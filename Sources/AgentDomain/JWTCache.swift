@@ -14,7 +14,9 @@ package struct JWTCache: Sendable {
         package let audience: Set<ExactText>
 
         package init(entryID: String, entryRevision: Int64, audience: [String]) {
-            (self.entryID, self.entryRevision, self.audience) = (entryID, entryRevision, Set(audience.map { ExactText($0) }))
+            (self.entryID, self.entryRevision, self.audience) = (
+                entryID, entryRevision, Set(audience.map { ExactText($0) })
+            )
         }
     }
 

@@ -13,6 +13,8 @@ package struct RenewalPlan: Hashable, Sendable {
     ///   - end: When it ends.
     ///   - entropy: For the jitter, up to a twentieth of the lifetime either way.
     package init(arrived: Date, end: Date, using entropy: inout some RandomNumberGenerator) {
-        due = arrived + end.timeIntervalSince(arrived) * Double.random(in: 0.45..<0.55, using: &entropy)
+        // Never at once: an SVID that is nearly over on arrival, or clocks that disagree, must not make a spin.
+        let share = Double.random(in: 0.45..<0.55, using: &entropy)
+        due = arrived + max(1, end.timeIntervalSince(arrived) * share)
     }
 }

@@ -16,6 +16,11 @@ package enum EntryPoint {
             } else {
                 try command.run()
             }
+            guard !Terminal.hasLostData else {
+                Terminal.complain(
+                    "\(Failure(.refused, "standard output cannot be written", hint: "see where it leads"))")
+                return ExitStatus.refused.rawValue
+            }
             return ExitStatus.done.rawValue
         } catch let failure as Failure {
             Terminal.complain("\(failure)")

@@ -29,6 +29,11 @@ package final class RevisionFeed: Sendable {
         }
     }
 
+    /// Ticks without a change, so that followers are looked at again: one of them was banned or evicted.
+    package func recheck() {
+        state.withLock { for listener in $0.listeners.values { listener.yield() } }
+    }
+
     /// Notes that an agent follows, until ``endFollowing(_:)``.
     package func beginFollowing(_ agent: SPIFFEID) {
         state.withLock {

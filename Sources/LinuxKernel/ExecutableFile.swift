@@ -5,7 +5,10 @@ package final class ExecutableFile: Sendable {
     private let descriptor: Int32
 
     /// Bytes in the file when it was opened.
-    package let size: Int64
+    package var size: Int64 { identity.size }
+
+    /// Which file it is, in which state.
+    package let identity: FileIdentity
 
     /// Takes over an open descriptor of a regular file.
     ///
@@ -15,10 +18,10 @@ package final class ExecutableFile: Sendable {
         self.descriptor = descriptor
         var status = stat()
         guard fstat(descriptor, &status) == 0 else {
-            size = 0
+            identity = FileIdentity(status)
             throw LinuxError("fstat exe")
         }
-        size = Int64(status.st_size)
+        identity = FileIdentity(status)
         guard status.st_mode & S_IFMT == S_IFREG else { throw LinuxError("fstat exe", code: EINVAL) }
     }
 
@@ -44,5 +47,22 @@ package final class ExecutableFile: Sendable {
             guard offset <= limit else { throw LinuxError("read exe", code: EFBIG) }
             buffer.withUnsafeBytes { consume(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
         }
+    }
+}
+
+/// An inode at one moment: the same as long as nobody wrote to it, by what the file system says.
+package struct FileIdentity: Hashable, Sendable {
+    package let device: UInt64
+    package let inode: UInt64
+    package let size: Int64
+    private let modified: [Int]
+    private let changed: [Int]
+
+    init(_ status: stat) {
+        device = UInt64(status.st_dev)
+        inode = UInt64(status.st_ino)
+        size = Int64(status.st_size)
+        modified = [status.st_mtim.tv_sec, status.st_mtim.tv_nsec]
+        changed = [status.st_ctim.tv_sec, status.st_ctim.tv_nsec]
     }
 }

@@ -24,7 +24,7 @@ package final class ProcessDirectory: Sendable {
     ///
     /// - Throws: ``LinuxError``; `EPROTO` when the kernel's text is not what was expected.
     package func credentials() throws(LinuxError) -> ProcessCredentials {
-        let text = try contents(of: "status", limit: 64 << 10)
+        let text = try contents(of: "status", limit: 1 << 20)
         guard let credentials = ProcessCredentials(status: text) else { throw LinuxError("read status", code: EPROTO) }
         return credentials
     }
@@ -61,12 +61,13 @@ package final class ProcessDirectory: Sendable {
         defer { close(file) }
         var contents: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 16 << 10)
-        while contents.count < limit {
+        while true {
             let count = read(file, &buffer, buffer.count)
             guard count >= 0 else { throw LinuxError("read \(name)") }
-            if count == 0 { break }
+            if count == 0 { return String(decoding: contents, as: UTF8.self) }
             contents.append(contentsOf: buffer[..<count])
+            // A text cut short would end in another number than the kernel wrote.
+            guard contents.count <= limit else { throw LinuxError("read \(name)", code: EFBIG) }
         }
-        return String(decoding: contents, as: UTF8.self)
     }
 }

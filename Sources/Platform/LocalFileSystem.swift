@@ -32,7 +32,7 @@ package struct LocalFileSystem: FileSystem {
     package func replace(_ path: String, with bytes: [UInt8], mode: UInt32) throws(FileSystemError) {
         // One name, so that what a crash left behind is removed by the next attempt; and one at a time, so that two at
         // once do not write into each other's file.
-        let temporary = "\(path).\(getpid()).new"
+        let temporary = "\(path).new"
         try Self.replacing.withLock { _ throws(FileSystemError) in
             try write(bytes, to: temporary, mode: mode)
             guard rename(temporary, path) == 0 else {

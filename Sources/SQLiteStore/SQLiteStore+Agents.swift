@@ -1,6 +1,7 @@
 package import Foundation
 internal import GRDB
 package import IssuerDomain
+internal import Platform
 package import SPIFFE
 
 extension SQLiteStore: AgentStore {
@@ -28,7 +29,7 @@ extension SQLiteStore: AgentStore {
             try db.execute(
                 sql: "INSERT INTO join_tokens (digest, expires_at, agent_id) VALUES (?, ?, ?)",
                 arguments: [
-                    Data(token.digest), Int64(token.expiresAt.timeIntervalSince1970), "\(token.agentID)",
+                    Data(token.digest), token.expiresAt.unixSeconds, "\(token.agentID)",
                 ])
         }
     }
@@ -59,7 +60,7 @@ extension SQLiteStore: AgentStore {
         try await write { db in
             try db.execute(
                 sql: "DELETE FROM join_tokens WHERE expires_at < ?",
-                arguments: [Int64(instant.timeIntervalSince1970)])
+                arguments: [instant.unixSeconds])
         }
     }
 
@@ -72,7 +73,7 @@ extension SQLiteStore: AgentStore {
                 """,
             arguments: [
                 "\(agent.id)", agent.attestationType, agent.serial, agent.pendingSerial,
-                Int64(agent.expiresAt.timeIntervalSince1970), ListColumn.text(agent.selectors), agent.isBanned,
+                agent.expiresAt.unixSeconds, ListColumn.text(agent.selectors), agent.isBanned,
                 agent.canReattest, agent.version,
             ])
     }

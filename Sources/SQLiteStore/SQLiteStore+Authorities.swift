@@ -1,6 +1,7 @@
 internal import Foundation
 internal import GRDB
 package import IssuerDomain
+internal import Platform
 
 extension SQLiteStore: AuthorityStore {
     package func loadAuthorities() async throws(StoreError) -> (authorities: [AuthorityRecord], sequence: UInt64) {
@@ -45,14 +46,14 @@ extension SQLiteStore: AuthorityStore {
                 ON CONFLICT (id) DO UPDATE SET state = excluded.state
                 """,
             arguments: [
-                record.id, record.kind.rawValue, record.state.rawValue, Int64(record.notBefore.timeIntervalSince1970),
-                Int64(record.notAfter.timeIntervalSince1970), record.keyName, Data(record.publicDER),
+                record.id, record.kind.rawValue, record.state.rawValue, record.notBefore.unixSeconds,
+                record.notAfter.unixSeconds, record.keyName, Data(record.publicDER),
             ])
     }
 
     /// The revision of the last change to any authority: grows whenever the bundle does change (BUNDLE-04).
     private static func sequence(_ db: Database) throws -> UInt64 {
-        UInt64(try Int64.fetchOne(db, sql: "SELECT max(revision) FROM changes WHERE kind = 'authority'") ?? 0)
+        UInt64(clamping: try Int64.fetchOne(db, sql: "SELECT max(revision) FROM changes WHERE kind = 'authority'") ?? 0)
     }
 
     private static func authority(in columns: Columns) throws(StoreError) -> AuthorityRecord {

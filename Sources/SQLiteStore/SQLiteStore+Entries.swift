@@ -49,9 +49,9 @@ extension SQLiteStore: EntryStore {
         try statement.execute(arguments: [
             entry.id, "\(contents.spiffeID)", "\(contents.parentID)", ListColumn.text(contents.selectors),
             contents.x509TTL?.wholeSeconds, contents.jwtTTL?.wholeSeconds, ListColumn.text(contents.federatesWith),
-            contents.isAdmin, contents.isDownstream, contents.expiresAt.map { Int64($0.timeIntervalSince1970) },
+            contents.isAdmin, contents.isDownstream, contents.expiresAt.map { $0.unixSeconds },
             ListColumn.text(contents.dnsNames), contents.hint, contents.storesSVID, contents.prefetchesX509,
-            contents.includesJTI, entry.revision, Int64(entry.createdAt.timeIntervalSince1970),
+            contents.includesJTI, entry.revision, entry.createdAt.unixSeconds,
         ])
     }
 
@@ -84,6 +84,6 @@ enum ChangeLog {
     }
 
     static func revision(_ db: Database) throws -> UInt64 {
-        UInt64(try Int64.fetchOne(db, sql: "SELECT max(revision) FROM changes") ?? 0)
+        UInt64(clamping: try Int64.fetchOne(db, sql: "SELECT max(revision) FROM changes") ?? 0)
     }
 }

@@ -1,7 +1,5 @@
 package import AgentDomain
-internal import Crypto
 internal import LinuxKernel
-internal import Platform
 package import SPIFFE
 
 /// First level: ids and groups from `/proc/PID/status`, path and digest of the file the process executes.
@@ -10,17 +8,15 @@ package import SPIFFE
 /// `supplementary_group`, `path`, `sha256`. What this level cannot refuse is listed in the module's documentation.
 package struct UnixAttestor: WorkloadAttestor {
     /// The largest executable hashed, in bytes; the digest of a larger one is unknown.
-    package static let defaultSizeLimit: Int64 = 1 << 30
+    package static let defaultSizeLimit: Int64 = 1 << 29
 
-    private let sizeLimit: Int64
     private let budget: HashingBudget
 
     /// Creates the attestor.
     ///
     /// - Parameter sizeLimit: The largest executable hashed, in bytes.
     package init(sizeLimit: Int64 = defaultSizeLimit) {
-        self.sizeLimit = sizeLimit
-        budget = HashingBudget(places: 2)
+        budget = HashingBudget(places: 2, sizeLimit: sizeLimit)
     }
 
     package func attest(
@@ -39,7 +35,7 @@ package struct UnixAttestor: WorkloadAttestor {
         }
         var selectors = UnixSelectors.of(credentials)
         if let path = try? directory.executablePath() { selectors.formUnion(UnixSelectors.path(path)) }
-        if needsDigest(selectors), let digest = await digest(of: directory) {
+        if needsDigest(selectors), let digest = try await digest(of: directory, for: credentials.uid) {
             selectors.formUnion(UnixSelectors.digest(digest))
         }
         guard peer.handle.isAlive else { throw .gone }
@@ -48,13 +44,13 @@ package struct UnixAttestor: WorkloadAttestor {
 
     package func isPresent(_ peer: PeerProcess) -> Bool { peer.handle.isAlive }
 
-    private func digest(of directory: ProcessDirectory) async -> String? {
-        await budget.withPlace {
-            // Opened through /proc/PID/exe: the inode that runs, whatever stands at its path now.
-            guard let file = try? directory.openExecutable(), file.size <= sizeLimit else { return nil }
-            var hash = SHA256()
-            do { try file.read(limit: sizeLimit) { hash.update(bufferPointer: $0) } } catch { return nil }
-            return Hex.encode(hash.finalize())
+    private func digest(
+        of directory: ProcessDirectory, for uid: UInt32
+    ) async throws(AttestationError) -> String? {
+        // Opened through /proc/PID/exe: the inode that runs, whatever stands at its path now.
+        guard let file = try? directory.openExecutable() else { return nil }
+        do { return try await budget.digest(of: file, for: uid) } catch {
+            throw .unreadable(detail: "too many executables of this user are being examined")
         }
     }
 }

@@ -45,7 +45,15 @@ extension HeldX509SVID {
         let arrived = due - 450
         return HeldX509SVID(
             spiffeID: try SPIFFEID("spiffe://example.org/\(id)"), entryRevision: revision, chain: [1],
-            key: SecretBytes([2]), validity: arrived - 60..<arrived + 1000,
+            key: SecretBytes([2]), validity: min(arrived, now) - 60..<arrived + 1000,
             renewal: RenewalPlan(arrived: arrived, end: arrived + 1000, using: &zeros))
+    }
+}
+
+extension AgentState.View {
+    /// A number to tell views apart by.
+    var revision: UInt64 {
+        get { UInt64(lastSync?.timeIntervalSince1970 ?? 0) }
+        set { lastSync = Date(timeIntervalSince1970: TimeInterval(newValue)) }
     }
 }

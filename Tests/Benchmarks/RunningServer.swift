@@ -14,7 +14,8 @@ final class RunningServer {
 
     /// Starts a server and waits until it serves.
     static func start(binary: String) async throws -> RunningServer {
-        let folder = "/tmp/mintmark-bench-\(ProcessInfo.processInfo.processIdentifier)-\(UInt32.random(in: 0...UInt32.max))"
+        let folder =
+            "/tmp/mintmark-bench-\(ProcessInfo.processInfo.processIdentifier)-\(UInt32.random(in: 0...UInt32.max))"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         let process = try launch(binary, ["up", "--state", "\(folder)/state", "--ready-file", "\(folder)/ready"])
         let server = RunningServer(process: process, folder: folder)

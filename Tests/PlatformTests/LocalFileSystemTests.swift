@@ -63,7 +63,7 @@ struct LocalFileSystemTests {
             let path = "\(folder)/file"
             try files.replace("\(folder)/victim", with: Array("victim".utf8), mode: 0o600)
             try FileManager.default.createSymbolicLink(
-                atPath: "\(path).\(getpid()).new", withDestinationPath: "\(folder)/victim")
+                atPath: "\(path).new", withDestinationPath: "\(folder)/victim")
             try files.replace(path, with: Array("mine".utf8), mode: 0o600)
             #expect(try files.read("\(folder)/victim", limit: 100) == Array("victim".utf8))
             #expect(try files.names(in: folder) == ["file", "victim"])

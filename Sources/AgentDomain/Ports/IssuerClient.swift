@@ -38,7 +38,11 @@ package enum IssuerClientError: Error, Hashable {
     case unavailable(detail: String)
     /// It says that this agent may not act; joining again may help.
     case agentRefused(detail: String)
-    /// It refused this one request.
+    /// It refused this one request, which is not sound.
+    case badRequest(detail: String)
+    /// It refused this one request: the entry is gone, or not this agent's.
+    case notEntitled(detail: String)
+    /// It refused this one request for another reason.
     case refused(detail: String)
     /// It answered what it should not.
     case badAnswer(detail: String)
@@ -49,7 +53,7 @@ extension IssuerClientError: CustomStringConvertible {
         switch self {
         case .unavailable(let detail): "issuer is unavailable: \(detail)"
         case .agentRefused(let detail): "issuer refuses this agent: \(detail)"
-        case .refused(let detail): "issuer refused: \(detail)"
+        case .badRequest(let detail), .notEntitled(let detail), .refused(let detail): "issuer refused: \(detail)"
         case .badAnswer(let detail): "issuer answered badly: \(detail)"
         }
     }

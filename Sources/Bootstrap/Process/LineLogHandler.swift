@@ -29,7 +29,8 @@ package struct LineLogHandler: LogHandler {
         let instant = clock.now.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
         var line = "\(instant) \(event.level) \(event.message)"
         for (key, value) in facts.sorted(by: { $0.key < $1.key }) { line += " \(key)=\(Self.quoted("\(value)"))" }
-        Self.output.withLock { _ in FileHandle.standardError.write(Data((line + "\n").utf8)) }
+        // A log that cannot be written must not take the service down with it.
+        Self.output.withLock { _ in try? FileHandle.standardError.write(contentsOf: Data((line + "\n").utf8)) }
     }
 
     /// Quotes what would not be one word, and escapes what could forge a second line.
@@ -41,7 +42,8 @@ package struct LineLogHandler: LogHandler {
             switch scalar {
             case "\"", "\\": quoted += "\\\(scalar)"
             case "\n": quoted += "\\n"
-            case "\u{0}"..<"\u{20}", "\u{7F}"..<"\u{A0}", "\u{2028}", "\u{2029}": quoted += "\\u{\(String(scalar.value, radix: 16))}"
+            case "\u{0}"..<"\u{20}", "\u{7F}"..<"\u{A0}", "\u{2028}", "\u{2029}":
+                quoted += "\\u{\(String(scalar.value, radix: 16))}"
             default: quoted.unicodeScalars.append(scalar)
             }
         }

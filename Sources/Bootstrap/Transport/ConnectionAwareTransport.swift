@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Glibc
 package import GRPCCore
 package import GRPCNIOTransportHTTP2Posix
 package import NIOCore
@@ -64,11 +65,18 @@ package struct ConnectionAwareTransport<Connection: ServerContext.TransportSpeci
 }
 
 /// Where a server listens.
-package enum ListeningEndpoint: Hashable, Sendable {
+package enum ListeningEndpoint: Hashable, Sendable, CustomStringConvertible {
     /// A Unix socket, with the permission bits that say who may connect.
     case unix(UnixSocketPath, mode: UInt32)
     /// A TCP address; port 0 takes any.
     case tcp(host: String, port: Int)
+
+    package var description: String {
+        switch self {
+        case .unix(let path, mode: _): path.path
+        case .tcp(let host, let port): "\(host):\(port)"
+        }
+    }
 }
 
 /// Makes the listening channel and prepares each connection.
@@ -102,6 +110,21 @@ final class Listener<Connection: Sendable>: HTTP2ServerTransport.ListenerFactory
             // NIO's own 128 makes clients back off for a second when a thousand come at once.
             .serverChannelOption(.backlog, value: 4096)
             .serverChannelInitializer { listenerConfigurator.configure(channel: $0) }
+        do {
+            return try await bind(bootstrap, connectionConfigurator)
+        } catch let failure as Failure {
+            throw failure
+        } catch {
+            let reason = (error as? IOError).map { String(cString: strerror($0.errnoCode)).lowercased() } ?? "\(error)"
+            throw Failure(
+                .cannotCreate, "cannot listen on \(endpoint): \(reason)",
+                hint: "stop whatever uses it, or choose another address")
+        }
+    }
+
+    private func bind(
+        _ bootstrap: ServerBootstrap, _ connectionConfigurator: HTTP2ServerTransport.ConnectionConfigurator
+    ) async throws -> NIOAsyncChannel<HTTP2ServerTransport.ConnectionConfigurator.ConnectionChannel, Never> {
         switch endpoint {
         case .unix(let path, let mode):
             let channel = try await bootstrap.bind(

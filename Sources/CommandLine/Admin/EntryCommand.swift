@@ -4,6 +4,7 @@ internal import Foundation
 internal import GRPCCore
 internal import GRPCNIOTransportHTTP2Posix
 internal import IssuerAPIProtos
+internal import Platform
 internal import SPIFFE
 internal import SwiftProtobuf
 
@@ -32,7 +33,9 @@ struct EntrySettings: ParsableArguments {
     var dns: [String] = []
 
     @Option(
-        help: ArgumentHelp("A trust domain whose bundle it gets as well; repeat for more.", valueName: "td"),
+        help: ArgumentHelp(
+            "A trust domain whose bundle it is to get; kept until federation is there; repeat for more.",
+            valueName: "td"),
         transform: Judged.trustDomain)
     var federatesWith: [TrustDomain] = []
 
@@ -62,7 +65,7 @@ struct EntrySettings: ParsableArguments {
             mask.federatesWith = true
         }
         if let expiresAt {
-            entry.expiresAt = Int64(expiresAt.date.timeIntervalSince1970)
+            entry.expiresAt = expiresAt.date.unixSeconds
             mask.expiresAt = true
         }
     }
@@ -111,10 +114,12 @@ struct EntryCreateCommand: AsyncParsableCommand {
 
     @OptionGroup var settings: EntrySettings
 
-    @Flag(name: .customLong("admin"), help: "Its holder may administer the server.")
+    @Flag(
+        name: .customLong("admin"),
+        help: "Kept for servers that admit remote admins; this one admits its local socket only.")
     var isAdmin = false
 
-    @Flag(name: .customLong("downstream"), help: "Its holder may run a server below this one.")
+    @Flag(name: .customLong("downstream"), help: "Kept for servers that can be nested; this one cannot yet.")
     var isDownstream = false
 
     @Flag(help: "Return when the agents concerned have it.")

@@ -25,7 +25,7 @@ struct AgentSettings: Sendable {
         ConfigurationKey("join_token_file", help: "a file with a join token, for the first start"),
         ConfigurationKey("trust_bundle", help: "a file with the server's bundle, PEM or SPIFFE, for the first start"),
         ConfigurationKey(
-            "executable_size_limit", default: "1073741824", help: "the largest executable hashed, in bytes"),
+            "executable_size_limit", default: "536870912", help: "the largest executable hashed, in bytes"),
         ConfigurationKey("log_level", default: "info", help: "trace, debug, info, notice, warning, error or critical"),
     ]
 

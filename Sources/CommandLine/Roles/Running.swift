@@ -1,4 +1,5 @@
 internal import Bootstrap
+internal import GRPCCore
 internal import LinuxKernel
 internal import Logging
 internal import Platform
@@ -37,6 +38,8 @@ enum Running {
             try await ServiceGroup(configuration: configuration).run()
         } catch let failure as Failure {
             throw failure
+        } catch let error as RuntimeError where error.cause is Failure {
+            throw error.cause ?? error
         } catch is CancellationError {
             // A peer that never let go was cut when patience ended.
         } catch {

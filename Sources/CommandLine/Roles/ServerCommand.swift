@@ -49,7 +49,10 @@ struct ServerCommand: AsyncParsableCommand {
                 settings.issuer(in: state), clock: clock, files: files, logger: logger)
             defer { issuer.close() }
             let announce = LoopService {
-                guard await issuer.waitUntilListening(), let address = await issuer.listeningAddress else { return }
+                guard await issuer.waitUntilListening(), let address = await issuer.listeningAddress else {
+                    // The server that could not listen says why.
+                    return try await clock.sleep(until: .distantFuture)
+                }
                 logger.info("ready", metadata: ["trust_domain": "\(settings.trustDomain)", "address": "\(address)"])
                 try ready.write(
                     JSONValue.members([

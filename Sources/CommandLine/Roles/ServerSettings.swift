@@ -48,7 +48,7 @@ struct ServerSettings: Sendable {
             WorkloadOptions.absolute(try SettingReader.required(try file.text("admin_socket"), "admin_socket")))
         let keyType: (String) -> SigningKeyType? = { SigningKeyType(rawValue: $0) }
         authorities = AuthorityKeeper.Settings(
-            lifetime: try SettingReader.duration("ca_ttl", file),
+            lifetime: try SettingReader.duration("ca_ttl", file, atLeast: .seconds(10)),
             x509KeyType: try SettingReader.required(
                 try file.value("ca_key_type", "a key type", keyType), "ca_key_type"),
             jwtKeyType: try SettingReader.required(
@@ -82,9 +82,13 @@ enum SettingReader {
         }
     }
 
-    static func duration(_ name: String, _ file: ConfigurationFile) throws(Failure) -> Duration {
+    static func duration(
+        _ name: String, _ file: ConfigurationFile, atLeast minimum: Duration = .seconds(1)
+    ) throws(Failure) -> Duration {
         try required(
-            try file.value(name, "a duration such as 90s, 15m or 24h") { DurationText.parse($0) }, name)
+            try file.value(name, "a duration of at least \(minimum.wholeSeconds)s, such as 90s, 15m or 24h") {
+                DurationText.parse($0).flatMap { $0 >= minimum ? $0 : nil }
+            }, name)
     }
 
     static func logLevel(_ file: ConfigurationFile) throws(Failure) -> Logger.Level {

@@ -56,6 +56,12 @@ struct UpCommand: AsyncParsableCommand {
     // The fixed name keeps every rule; a test says so.
     private static let defaultTrustDomain = try? TrustDomain("example.org")
 
+    func validate() throws {
+        guard caTtl.duration >= .seconds(10) else { throw ValidationError("'--ca-ttl' must be at least 10s") }
+        guard x509Ttl.duration >= .seconds(1) else { throw ValidationError("'--x509-ttl' must be at least 1s") }
+        guard jwtTtl.duration >= .seconds(1) else { throw ValidationError("'--jwt-ttl' must be at least 1s") }
+    }
+
     func run() async throws {
         let (folder, trustDomain) = try place()
         let logger = Running.prepare(logLevel: logLevel)
@@ -79,7 +85,7 @@ struct UpCommand: AsyncParsableCommand {
         let socket = try UnixSocketPath(state.file("workload.sock"))
         let agent = try Agent(
             AgentConfiguration(trustDomain: trustDomain, workloadSocket: socket), embedded: inProcess.client,
-            bundle: issuer.bundle, present: { peer.present($0) }, clock: clock, logger: logger)
+            bundle: { issuer.bundle }, present: { peer.present($0) }, clock: clock, logger: logger)
         defer { agent.close() }
 
         let endpoint = WorkloadEndpoint.unix(path: socket.path)

@@ -37,7 +37,7 @@ struct Options {
 }
 
 func complain(_ text: String, status: Int32) -> Never {
-    FileHandle.standardError.write(Data((text + "\n").utf8))
+    try? FileHandle.standardError.write(contentsOf: Data((text + "\n").utf8))
     exit(status)
 }
 

@@ -100,9 +100,10 @@ package final class AgentRegistrar: Sendable {
             var entropy = entropy
             if self.agent(id)?.isBanned == true { throw .banned }
             let svid = try self.sign(id, request: request, now: now, using: &entropy)
-            let agent = AttestedAgent(
+            var agent = AttestedAgent(
                 id: id, attestationType: Self.embeddedType, serial: svid.serial,
                 expiresAt: svid.lifetime.validity.upperBound, selectors: [], canReattest: true)
+            agent.version = self.agent(id)?.version ?? ""
             try await self.write(agent)
             return svid
         }
@@ -145,7 +146,9 @@ package final class AgentRegistrar: Sendable {
         return try await writing.pass { () async throws(AgentRefusal) in
             // Of several calls that use the new SVID first, one has made it the active one by now.
             if let agent = self.agent(id), agent.serial == serial, !agent.isBanned { return agent }
-            guard var agent = self.agent(id), agent.pendingSerial == serial else { throw .notActive }
+            guard var agent = self.agent(id) else { throw .notAttested }
+            guard !agent.isBanned else { throw .banned }
+            guard agent.pendingSerial == serial else { throw .notActive }
             agent.serial = serial
             agent.pendingSerial = nil
             agent.expiresAt = end

@@ -19,6 +19,11 @@ package struct AuthoritySchedule: Hashable, Sendable {
         case delete(id: String)
     }
 
+    /// No longer than the authority lived, so that short-lived ones do not pile up in the bundle.
+    private func margin(after record: AuthorityRecord) -> TimeInterval {
+        min(Self.pruneMargin.timeInterval, record.notAfter.timeIntervalSince(record.notBefore))
+    }
+
     /// Decides what to do with the authorities of one kind.
     ///
     /// The next one is prepared when half of the active one's life is left at most, and takes over when a sixth is left
@@ -33,7 +38,7 @@ package struct AuthoritySchedule: Hashable, Sendable {
         let alive = records.filter { $0.notAfter > now }
         let active = alive.first { $0.state == .active }
         let prepared = alive.filter { $0.state == .prepared }.min { $0.notAfter < $1.notAfter }
-        for record in records where record.notAfter + Self.pruneMargin.timeInterval <= now {
+        for record in records where record.notAfter + margin(after: record) <= now {
             steps.append(.delete(id: record.id))
         }
         for record in records where record.state != .retired && record.notAfter <= now {

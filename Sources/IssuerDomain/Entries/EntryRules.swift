@@ -8,6 +8,8 @@ package enum EntryRules {
     package static let maximumFederatedDomains = 64
     /// WLAPI-10.
     package static let maximumHintBytes = 1024
+    /// The start of the year 10000, which certificates cannot name (RFC 5280 §4.1.2.5).
+    private static let endOfTime = Date(timeIntervalSince1970: 253_402_300_800)
     private static let lifetimes = Duration.seconds(1)...Duration.seconds(10 * 365 * 24 * 3600)
 
     /// Judges contents; the first rule broken is thrown.
@@ -46,7 +48,10 @@ package enum EntryRules {
         guard contents.hint.utf8.count <= maximumHintBytes else { throw .hintTooLong }
         if let ttl = contents.x509TTL, !lifetimes.contains(ttl) { throw .lifetimeOutOfRange(field: "X.509-SVID TTL") }
         if let ttl = contents.jwtTTL, !lifetimes.contains(ttl) { throw .lifetimeOutOfRange(field: "JWT-SVID TTL") }
-        if let expiresAt = contents.expiresAt, expiresAt <= now { throw .alreadyExpired }
+        if let expiresAt = contents.expiresAt {
+            guard expiresAt > now else { throw .alreadyExpired }
+            guard expiresAt < endOfTime else { throw .lifetimeOutOfRange(field: "expiry") }
+        }
     }
 
     /// Judges an entry ID that an admin chose.
@@ -54,7 +59,9 @@ package enum EntryRules {
     /// - Parameter id: The ID; it may stand in URLs and file names.
     /// - Throws: `invalidEntryID` unless it is 1 to 255 letters, digits, dots, dashes and underscores.
     package static func check(id: String) throws(EntryError) {
-        guard (1...255).contains(id.utf8.count), id.utf8.allSatisfy(isIDByte), !id.hasPrefix(".") else { throw .invalidEntryID }
+        guard (1...255).contains(id.utf8.count), id.utf8.allSatisfy(isIDByte), !id.hasPrefix(".") else {
+            throw .invalidEntryID
+        }
     }
 
     private static func isIDByte(_ byte: UInt8) -> Bool {

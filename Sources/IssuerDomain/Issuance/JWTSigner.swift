@@ -39,7 +39,7 @@ package enum JWTSigner {
         var claims = JSONObject([
             ("sub", .string("\(template.id)")),
             ("aud", .array(template.audience.map { .string($0) })),
-            ("exp", .integer(Int64(template.lifetime.validity.upperBound.timeIntervalSince1970))),
+            ("exp", .integer(template.lifetime.validity.upperBound.unixSeconds)),
             ("iat", .integer(issuedAt)),
             ("jti", .string(template.tokenID)),
         ])

@@ -14,6 +14,7 @@ struct AgentService: Spire_Api_Server_Agent_V1_Agent.SimpleServiceProtocol {
     let access: AccessControl
     let agents: AgentRegistrar
     let entries: EntryRegistrar
+    let feed: RevisionFeed
     let clock: any WallClock
     let logger: Logger
 
@@ -55,6 +56,7 @@ struct AgentService: Spire_Api_Server_Agent_V1_Agent.SimpleServiceProtocol {
         try access.requireLocal(context)
         let id = try SPIFFEID(wire: request.id, named: "agent ID")
         guard try await agents.delete(id) else { throw Self.notFound }
+        feed.recheck()
         logger.info("agent evicted", metadata: ["agent.id": "\(id)"])
         return Google_Protobuf_Empty()
     }
@@ -65,6 +67,7 @@ struct AgentService: Spire_Api_Server_Agent_V1_Agent.SimpleServiceProtocol {
         try access.requireLocal(context)
         let id = try SPIFFEID(wire: request.id, named: "agent ID")
         guard try await agents.ban(id) else { throw Self.notFound }
+        feed.recheck()
         logger.info("agent banned", metadata: ["agent.id": "\(id)"])
         return Google_Protobuf_Empty()
     }
@@ -120,7 +123,7 @@ struct AgentService: Spire_Api_Server_Agent_V1_Agent.SimpleServiceProtocol {
             metadata: ["agent.id": "\(record.agentID)", "token.expires_at": "\(record.expiresAt.formatted(.iso8601))"])
         return .with {
             $0.value = token.exposed
-            $0.expiresAt = Int64(record.expiresAt.timeIntervalSince1970)
+            $0.expiresAt = record.expiresAt.unixSeconds
         }
     }
 

@@ -4,6 +4,7 @@ internal import IssuerAPIProtos
 internal import IssuerDomain
 internal import Logging
 internal import Platform
+internal import SPIFFE
 internal import SwiftProtobuf
 
 /// `spire.api.server.entry.v1.Entry`.
@@ -12,6 +13,8 @@ struct EntryService: Spire_Api_Server_Entry_V1_Entry.SimpleServiceProtocol {
     private static let maximumPage = 1000
     /// Below this many an agent gets everything at once; above it, revisions first.
     private static let syncPage = 500
+    /// Bytes that a message holds at most, about; far below the four megabytes that gRPC clients take by default.
+    private static let messageBytes = 1 << 20
 
     let access: AccessControl
     let entries: EntryRegistrar
@@ -39,10 +42,14 @@ struct EntryService: Spire_Api_Server_Entry_V1_Entry.SimpleServiceProtocol {
             index.entries.filter { $0.id > after && filter.admits($0.contents) }.sorted { $0.id < $1.id }
         }
         let mask = request.hasOutputMask ? request.outputMask : .all
+        var (end, bytes) = (0, 0)
+        while end < found.count, end < page, end == 0 || bytes < Self.messageBytes {
+            bytes += found[end].approximateSize
+            end += 1
+        }
         return .with {
-            $0.entries = found.prefix(page).map { Spire_Api_Types_Entry($0, mask: mask) }
-            // A listing without page size is whole, as existing tools expect; it only arrives in pages.
-            if found.count > page { $0.nextPageToken = found[page - 1].id }
+            $0.entries = found[..<end].map { Spire_Api_Types_Entry($0, mask: mask) }
+            if found.count > end { $0.nextPageToken = found[end - 1].id }
         }
     }
 
@@ -156,16 +163,19 @@ struct EntryService: Spire_Api_Server_Entry_V1_Entry.SimpleServiceProtocol {
         let mask = opening.hasOutputMask ? opening.outputMask : .all
         let now = clock.now
         let authorized = entries.read { $0.authorized(for: agent.id, now: now) }
-        guard authorized.count > Self.syncPage else {
+        let isShort =
+            authorized.count <= Self.syncPage && authorized.reduce(0) { $0 + $1.approximateSize } <= Self.messageBytes
+        guard !isShort else {
             try await response.write(.with { $0.entries = authorized.map { Spire_Api_Types_Entry($0, mask: mask) } })
             return
         }
-        try await writePages(of: authorized, of: 10 * Self.syncPage, to: response) { page, message in
+        try await writePages(of: authorized, of: 10 * Self.syncPage, weight: { _ in 64 }, to: response) {
+            page, message in
             message.entryRevisions = page.map { entry in
                 .with {
                     $0.id = entry.id
                     $0.revisionNumber = entry.revision
-                    $0.createdAt = Int64(entry.createdAt.timeIntervalSince1970)
+                    $0.createdAt = entry.createdAt.unixSeconds
                 }
             }
         }
@@ -176,20 +186,25 @@ struct EntryService: Spire_Api_Server_Entry_V1_Entry.SimpleServiceProtocol {
             }
             // Entries that went away meanwhile are simply not in the answer; the next sync says so.
             let wanted = request.ids.compactMap { byID[$0] }
-            try await writePages(of: wanted, of: Self.syncPage, to: response) { page, message in
+            try await writePages(of: wanted, of: Self.syncPage, weight: \.approximateSize, to: response) {
+                page, message in
                 message.entries = page.map { Spire_Api_Types_Entry($0, mask: mask) }
             }
         }
     }
 
     private func writePages(
-        of entries: [Entry], of size: Int,
+        of entries: [Entry], of size: Int, weight: (Entry) -> Int,
         to response: RPCWriter<Spire_Api_Server_Entry_V1_SyncAuthorizedEntriesResponse>,
         fill: (ArraySlice<Entry>, inout Spire_Api_Server_Entry_V1_SyncAuthorizedEntriesResponse) -> Void
     ) async throws {
         var start = 0
         repeat {
-            let end = min(start + size, entries.count)
+            var (end, bytes) = (start, 0)
+            while end < entries.count, end - start < size, end == start || bytes < Self.messageBytes {
+                bytes += weight(entries[end])
+                end += 1
+            }
             var message = Spire_Api_Server_Entry_V1_SyncAuthorizedEntriesResponse()
             fill(entries[start..<end], &message)
             message.more = end < entries.count
@@ -220,6 +235,15 @@ struct EntryService: Spire_Api_Server_Entry_V1_Entry.SimpleServiceProtocol {
                 "entry.id": "\(entry.id)", "spiffe.id": "\(entry.contents.spiffeID)",
                 "entry.parent_id": "\(entry.contents.parentID)", "entry.revision": "\(entry.revision)",
             ])
+    }
+}
+
+extension Entry {
+    /// Bytes on the wire, about.
+    fileprivate var approximateSize: Int {
+        let texts = contents.selectors.reduce(0) { $0 + $1.kind.utf8.count + $1.value.utf8.count + 8 }
+        let names = contents.dnsNames.reduce(0) { $0 + $1.utf8.count + 4 }
+        return texts + names + contents.hint.utf8.count + contents.spiffeID.path.utf8.count + 256
     }
 }
 

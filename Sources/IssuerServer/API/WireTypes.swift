@@ -142,12 +142,12 @@ extension Spire_Api_Types_Entry {
         if mask.federatesWith { federatesWith = contents.federatesWith.map(\.name) }
         if mask.admin { admin = contents.isAdmin }
         if mask.downstream { downstream = contents.isDownstream }
-        if mask.expiresAt { expiresAt = contents.expiresAt.map { Int64($0.timeIntervalSince1970) } ?? 0 }
+        if mask.expiresAt { expiresAt = contents.expiresAt.map { $0.unixSeconds } ?? 0 }
         if mask.dnsNames { dnsNames = contents.dnsNames }
         if mask.revisionNumber { revisionNumber = entry.revision }
         if mask.storeSvid { storeSvid = contents.storesSVID }
         if mask.hint { hint = contents.hint }
-        if mask.createdAt { createdAt = Int64(entry.createdAt.timeIntervalSince1970) }
+        if mask.createdAt { createdAt = entry.createdAt.unixSeconds }
         if mask.additionalAttributes, !contents.prefetchesX509 || contents.includesJTI {
             additionalAttributes = .with {
                 $0.disableX509SvidPrefetch = !contents.prefetchesX509
@@ -200,7 +200,7 @@ extension Spire_Api_Types_X509SVID {
         self.init()
         id = svid.id.wire
         certChain = svid.chain.map { Data($0) }
-        expiresAt = Int64(svid.lifetime.validity.upperBound.timeIntervalSince1970)
+        expiresAt = svid.lifetime.validity.upperBound.unixSeconds
         self.hint = hint
     }
 }
@@ -210,8 +210,8 @@ extension Spire_Api_Types_JWTSVID {
         self.init()
         id = svid.id.wire
         token = svid.token.exposed
-        issuedAt = Int64(svid.issuedAt.timeIntervalSince1970)
-        expiresAt = Int64(svid.lifetime.validity.upperBound.timeIntervalSince1970)
+        issuedAt = svid.issuedAt.unixSeconds
+        expiresAt = svid.lifetime.validity.upperBound.unixSeconds
         self.hint = hint
     }
 }
@@ -222,7 +222,7 @@ extension Spire_Api_Types_Agent {
         id = agent.id.wire
         if mask?.attestationType ?? true { attestationType = agent.attestationType }
         if mask?.x509SvidSerialNumber ?? true { x509SvidSerialNumber = agent.serial }
-        if mask?.x509SvidExpiresAt ?? true { x509SvidExpiresAt = Int64(agent.expiresAt.timeIntervalSince1970) }
+        if mask?.x509SvidExpiresAt ?? true { x509SvidExpiresAt = agent.expiresAt.unixSeconds }
         if mask?.selectors ?? true { selectors = agent.selectors.map(\.wire) }
         if mask?.banned ?? true { banned = agent.isBanned }
         if mask?.canReattest ?? true { canReattest = agent.canReattest }
@@ -249,7 +249,7 @@ extension Spire_Api_Types_Bundle {
                 .with {
                     $0.keyID = keyID
                     $0.publicKey = key.derRepresentation
-                    $0.expiresAt = ends[keyID].map { Int64($0.timeIntervalSince1970) } ?? 0
+                    $0.expiresAt = ends[keyID].map { $0.unixSeconds } ?? 0
                 }
             }
         }

@@ -135,12 +135,13 @@ package struct Issuer: Sendable {
     private var api: [any RegistrableRPCService] {
         let access = AccessControl(agents: agents, clock: clock)
         return [
-            AgentService(access: access, agents: agents, entries: entries, clock: clock, logger: logger),
+            AgentService(
+                access: access, agents: agents, entries: entries, feed: feed, clock: clock, logger: logger),
             EntryService(access: access, entries: entries, agents: agents, clock: clock, logger: logger),
             SVIDService(access: access, issuer: svids, entries: entries, clock: clock, logger: logger),
             BundleService(access: access, authorities: authorities),
             PropagationService(access: access, entries: entries, agents: agents, feed: feed, clock: clock),
-            HealthService { true },
+            HealthService { authorities.snapshot.x509.record.notAfter > clock.now },
         ]
     }
 
@@ -155,6 +156,7 @@ package struct Issuer: Sendable {
             } catch let error as CancellationError {
                 throw error
             } catch {
+                try Task.checkCancellation()
                 logger.error("upkeep failed and will be tried again", metadata: ["error": "\(error)"])
             }
             try await clock.sleep(for: tendingInterval)
@@ -162,7 +164,10 @@ package struct Issuer: Sendable {
     }
 
     /// Often enough that a short-lived authority is never late.
-    private var tendingInterval: Duration { min(.seconds(10), configuration.authorities.lifetime / 24) }
+    private var tendingInterval: Duration {
+        let shortest = min(configuration.authorities.lifetime / 24, configuration.svids.agentTTL / 8)
+        return max(.milliseconds(100), min(.seconds(10), shortest))
+    }
 
     private func pruneEntries() async throws {
         let now = clock.now

@@ -12,6 +12,9 @@ struct WorkloadPeer: ServerContext.TransportSpecific {
 
 /// Admits connections to the workload socket: pins the process, and bounds how many one user may hold.
 struct WorkloadDoor: Sendable {
+    /// ENOPROTOOPT.
+    private static let protocolOptionMissing: CInt = 92
+
     private let counter: ConnectionCounter
 
     /// Opens the door.
@@ -29,10 +32,9 @@ struct WorkloadDoor: Sendable {
                 .flatMapThrowing { try ProcessHandle(owning: $0, pid: credentials.pid) }
                 .flatMapErrorThrowing { error in
                     // Kernels before 6.5 have no SO_PEERPIDFD: open by number, and rely on the ids agreeing later.
-                    guard case let error as LinuxError = error, error.call == "pidfd" else {
-                        return try ProcessHandle(pid: credentials.pid)
-                    }
-                    throw error
+                    // Any other error means that the process is gone, and its number may be another's.
+                    guard (error as? IOError)?.errnoCode == Self.protocolOptionMissing else { throw error }
+                    return try ProcessHandle(pid: credentials.pid)
                 }
                 .map { WorkloadPeer(process: PeerProcess(credentials: credentials, handle: $0)) }
         }

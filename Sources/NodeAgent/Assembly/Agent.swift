@@ -34,15 +34,32 @@ package struct Agent: Sendable {
         logger: Logger
     ) throws(Failure) {
         let store = NodeIdentityStore(folder: remote.folder, files: files)
-        guard let bundle = try store.loadBundle(of: configuration.trustDomain) ?? remote.bootstrapBundle else {
+        let kept = try store.loadBundle(of: configuration.trustDomain)
+        let given = [kept, remote.bootstrapBundle].compactMap(\.self)
+        guard !given.isEmpty else {
             throw Failure(
                 .configuration, "nothing says whom to trust on first contact",
                 hint: "run 'mintmark bundle show' on the server, and start the agent with --trust-bundle FILE")
         }
-        let trust = TrustStore(bundle)
+        // Both, until the server says itself what holds: a rebuilt server is known by the bundle given now, not the one kept.
+        let trust = TrustStore(
+            TrustBundle(
+                trustDomain: configuration.trustDomain, x509Authorities: given.flatMap(\.x509.authorities),
+                jwtAuthorities: [:]))
+        guard !trust.current.x509.authorities.isEmpty else {
+            throw Failure(
+                .configuration, "the trust bundle holds no X.509 authority, so no server can be believed",
+                hint: "write a new one with 'mintmark bundle show' on the server")
+        }
         var identity = try store.loadIdentity(now: clock.now)
         if let ended = identity, ended.validity.upperBound <= clock.now {
             logger.warning("agent svid of the last run has expired", metadata: ["agent.id": "\(ended.id)"])
+            identity = nil
+        }
+        if let kept = identity, remote.joinToken != nil, let given = remote.bootstrapBundle, !kept.isIssued(by: given) {
+            logger.notice(
+                "agent svid of the last run is of another authority; joining anew",
+                metadata: ["agent.id": "\(kept.id)"])
             identity = nil
         }
         let makeTransport: @Sendable (NodeIdentity?) throws -> HTTP2ClientTransport.Posix = { identity in
@@ -78,23 +95,24 @@ package struct Agent: Sendable {
     /// - Parameters:
     ///   - configuration: What to serve.
     ///   - transport: Carries calls to the issuer half.
-    ///   - bundle: The issuer's bundle now.
+    ///   - bundle: The issuer's bundle at any moment; a copy would be stale after a long sleep.
     ///   - present: Hands the issuer half the chain that this agent presents, as TLS would.
     ///   - clock: The time.
     ///   - logger: For what happens.
     /// - Throws: ``Failure``, with the next step.
     package init(
-        _ configuration: AgentConfiguration, embedded transport: some ClientTransport, bundle: TrustBundle,
+        _ configuration: AgentConfiguration, embedded transport: some ClientTransport,
+        bundle: @escaping @Sendable () -> TrustBundle,
         present: @escaping @Sendable (VerifiedX509SVID) -> Void, clock: any WallClock, logger: Logger
     ) throws(Failure) {
-        let trust = TrustStore(bundle)
+        let trust = TrustStore(bundle())
         let link = IssuerLink(
             client: RotatingClient(transport), trustDomain: configuration.trustDomain,
             makeTransport: { identity in
                 guard let identity else { return nil }
                 let chain = try identity.tls.chain.map { try DERConcatenation.certificate(in: $0[...]) }
                 let svid = try await X509SVIDVerification.verify(chain, at: clock.now) {
-                    $0 == configuration.trustDomain ? trust.current.x509 : nil
+                    $0 == configuration.trustDomain ? bundle().x509 : nil
                 }
                 present(svid)
                 return nil
@@ -123,7 +141,7 @@ package struct Agent: Sendable {
             clock: clock, logger: logger)
         workloadServer = GRPCServer(
             transport: workloadTransport,
-            services: [service, HealthService { state.view.lastSync != nil }],
+            services: [service, HealthService { state.view.isServing(at: clock.now) }],
             interceptorPipeline: [
                 .apply(
                     SecurityHeaderInterceptor(), to: .services([WorkloadSpiffeWorkloadAPI.descriptor]))

@@ -9,7 +9,7 @@ package struct AgentConfiguration: Sendable {
     /// The largest executable hashed, in bytes.
     package var executableSizeLimit: Int64
 
-    package init(trustDomain: TrustDomain, workloadSocket: UnixSocketPath, executableSizeLimit: Int64 = 1 << 30) {
+    package init(trustDomain: TrustDomain, workloadSocket: UnixSocketPath, executableSizeLimit: Int64 = 1 << 29) {
         self.trustDomain = trustDomain
         self.workloadSocket = workloadSocket
         self.executableSizeLimit = executableSizeLimit

@@ -2,6 +2,7 @@ internal import AgentDomain
 internal import Foundation
 internal import GRPCCore
 internal import IssuerAPIProtos
+internal import Platform
 internal import SPIFFE
 internal import SwiftProtobuf
 
@@ -46,7 +47,7 @@ enum EntrySync {
             }
             for revision in message.entryRevisions {
                 if let entry = held[revision.id], entry.revision == revision.revisionNumber,
-                    Int64(entry.createdAt.timeIntervalSince1970) == revision.createdAt
+                    entry.createdAt.unixSeconds == revision.createdAt
                 {
                     outcome.kept[revision.id] = entry
                 } else {

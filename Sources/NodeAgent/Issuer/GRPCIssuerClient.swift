@@ -171,9 +171,9 @@ extension IssuerClientError {
         let detail = error.cause.map { "\(error.message) (\($0))" } ?? error.message
         switch error.code {
         case .permissionDenied where error.isAboutThisAgent: self = .agentRefused(detail: error.message)
-        case .invalidArgument, .notFound, .permissionDenied, .failedPrecondition, .alreadyExists, .outOfRange,
-            .unimplemented:
-            self = .refused(detail: error.message)
+        case .invalidArgument: self = .badRequest(detail: error.message)
+        case .notFound, .permissionDenied: self = .notEntitled(detail: error.message)
+        case .failedPrecondition, .alreadyExists, .outOfRange, .unimplemented: self = .refused(detail: error.message)
         default: self = .unavailable(detail: detail)
         }
     }

@@ -22,6 +22,8 @@ final class IssuerLink<Transport: ClientTransport>: Sendable {
     private let clock: any WallClock
     private let logger: Logger
     private let current: Mutex<NodeIdentity?>
+    /// A join token works once; one that came with an identity that still lived has not been used.
+    private let hasSpareEvidence: Atomic<Bool>
 
     /// Creates a link.
     ///
@@ -49,6 +51,7 @@ final class IssuerLink<Transport: ClientTransport>: Sendable {
         self.logger = logger
         issuer = GRPCIssuerClient(client, trustDomain: trustDomain)
         current = Mutex(identity)
+        hasSpareEvidence = Atomic(identity != nil && evidence != nil)
     }
 
     /// The identity now; nil before the node was let in.
@@ -80,6 +83,10 @@ final class IssuerLink<Transport: ClientTransport>: Sendable {
                 logger.warning("issuer cannot be reached; trying again", metadata: ["error": "\(detail)"])
                 try await Task.sleep(for: pause)
                 pause = min(pause * 2, .seconds(5))
+            } catch let error as IssuerClientError where canReattest {
+                // In one process with the issuer: it must go on, so that an admin can let this agent in again.
+                logger.error("issuer refuses this agent; trying again", metadata: ["error": "\(error)"])
+                try await Task.sleep(for: .seconds(5))
             } catch let error as IssuerClientError {
                 throw Failure(
                     .notPermitted, "the server does not let this agent in: \(error)",
@@ -104,13 +111,22 @@ final class IssuerLink<Transport: ClientTransport>: Sendable {
         return true
     }
 
-    /// Gets in once more with evidence that works again.
+    /// Whether the identity has ended.
+    var hasExpired: Bool { identity.map { $0.validity.upperBound <= clock.now } ?? false }
+
+    /// Gets in once more, with evidence that works again, or with a join token that was not needed at the start.
     ///
-    /// - Returns: Whether there was such evidence.
-    func rejoinIfPossible() async throws -> Bool {
-        guard canReattest else { return false }
-        try await rejoin()
-        return true
+    /// - Returns: Whether it worked.
+    func rejoinIfPossible() async -> Bool {
+        guard evidence != nil else { return false }
+        if !canReattest, !hasSpareEvidence.exchange(false, ordering: .relaxed) { return false }
+        do {
+            try await rejoin()
+            return true
+        } catch {
+            logger.warning("joining again failed", metadata: ["error": "\(error)"])
+            return false
+        }
     }
 
     private func rejoin() async throws {

@@ -4,6 +4,7 @@ internal import Crypto
 internal import Foundation
 internal import Platform
 internal import SPIFFE
+internal import X509
 
 /// This agent's own SVID: who it is to the issuer.
 struct NodeIdentity: Sendable {
@@ -21,6 +22,16 @@ struct NodeIdentity: Sendable {
         tls = TLSIdentity(chain: chain, key: SecretBytes(key.derRepresentation))
         validity = leaf.validity
         renewal = RenewalPlan(arrived: now, end: leaf.validity.upperBound, using: &entropy)
+    }
+}
+
+extension NodeIdentity {
+    /// Whether one of a bundle's authorities signed it.
+    func isIssued(by bundle: TrustBundle) -> Bool {
+        guard let der = tls.chain.first, let leaf = try? DERConcatenation.certificate(in: der[...]) else {
+            return false
+        }
+        return bundle.x509.authorities.contains { $0.publicKey.isValidSignature(leaf.signature, for: leaf) }
     }
 }
 
@@ -62,8 +73,6 @@ struct NodeIdentityStore: Sendable {
         ])
         try files.replace(identityPath, with: Array(document.compactText.utf8), mode: 0o600)
     }
-
-    func removeIdentity() throws(FileSystemError) { try files.remove(identityPath) }
 
     /// The bundle of the last run, if there is one.
     func loadBundle(of trustDomain: TrustDomain) throws(Failure) -> TrustBundle? {

@@ -5,6 +5,7 @@ internal import GRPCCore
 internal import Logging
 internal import Platform
 internal import SPIFFE
+internal import Synchronization
 internal import X509
 
 /// Gets SVIDs from the issuer, ahead of demand or on it, and keeps them in the agent's state.
@@ -17,6 +18,11 @@ final class SVIDSupply: Sendable {
     private let clock: any WallClock
     private let logger: Logger
     private let issuing = Turnstile()
+    /// Entries that were refused, and when to ask for them again ahead of demand.
+    private let refusals = Mutex<[String: Date]>([:])
+
+    /// How long to leave a refused entry alone.
+    private static let refusalPause: TimeInterval = 30
 
     init(issuer: any IssuerClient, state: AgentState, clock: any WallClock, logger: Logger) {
         self.issuer = issuer
@@ -55,8 +61,10 @@ final class SVIDSupply: Sendable {
             if !entry.includesJTI, let usable = state.withJWTs({ $0.usable(key, now: clock.now) }) { return usable }
             logger.warning("jwt-svid not issued", metadata: ["entry.id": "\(entry.id)", "error": "\(error)"])
             switch error {
-            case .refused(let detail): throw RPCError(code: .invalidArgument, message: "JWT-SVID refused: \(detail)")
-            case .unavailable, .agentRefused, .badAnswer:
+            case .badRequest(let detail): throw RPCError(code: .invalidArgument, message: "JWT-SVID refused: \(detail)")
+            // The entry went away between the look-up and the call.
+            case .notEntitled: throw RPCError(code: .permissionDenied, message: "no identity issued")
+            case .refused, .unavailable, .agentRefused, .badAnswer:
                 throw RPCError(code: .unavailable, message: "JWT-SVIDs are not available; retry later")
             }
         }
@@ -68,7 +76,13 @@ final class SVIDSupply: Sendable {
     func issueDue() async throws(IssuerClientError) {
         try await issuing.pass { () async throws(IssuerClientError) in
             let view = self.state.view
-            try await self.request(IssuancePlan.due(view.entries.values, held: view.svids, now: self.clock.now))
+            let now = self.clock.now
+            let paused = self.refusals.withLock { refusals in
+                refusals = refusals.filter { $0.value > now && view.entries[$0.key] != nil }
+                return Set(refusals.keys)
+            }
+            let due = IssuancePlan.due(view.entries.values, held: view.svids, now: now)
+            try await self.request(due.filter { !paused.contains($0.id) })
         }
     }
 
@@ -83,7 +97,7 @@ final class SVIDSupply: Sendable {
     private func held(_ entries: [AuthorizedEntry]) -> [(AuthorizedEntry, HeldX509SVID)] {
         let (svids, now) = (state.view.svids, clock.now)
         return entries.compactMap { entry in
-            guard let svid = svids[entry.id], svid.entryRevision == entry.revision, svid.validity.upperBound > now
+            guard let svid = svids[entry.id], svid.entryRevision == entry.revision, svid.validity.contains(now)
             else {
                 return nil
             }
@@ -110,7 +124,11 @@ final class SVIDSupply: Sendable {
             var entropy = SystemEntropy()
             var issued: [String: HeldX509SVID] = [:]
             for ((entry, key), chain) in zip(zip(batch, keys), chains) {
-                guard let chain else { continue }
+                guard let chain else {
+                    logger.warning("issuer refused an svid", metadata: ["entry.id": "\(entry.id)"])
+                    refusals.withLock { $0[entry.id] = clock.now + Self.refusalPause }
+                    continue
+                }
                 do {
                     issued[entry.id] = try IssuedChain.svid(
                         chain, key: key, for: entry, now: clock.now, using: &entropy)

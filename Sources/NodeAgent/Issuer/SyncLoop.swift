@@ -73,12 +73,14 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
     private func syncOnWakeUp(_ onFirstSync: @Sendable () async throws -> Void) async throws {
         var pause = Duration.milliseconds(200)
         var isFirst = true
+        var refusals = 0
         waker.yield()
         for await _ in wakeUps {
             do {
                 if try await link.renewIfDue() { following.withLock { $0.rotated?.finish() } }
                 try await sync()
                 pause = .milliseconds(200)
+                refusals = 0
                 if isFirst {
                     isFirst = false
                     try await onFirstSync()
@@ -86,11 +88,21 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
             } catch let error as CancellationError {
                 throw error
             } catch IssuerClientError.agentRefused(let detail) {
-                try await handleRefusal(detail)
+                refusals += 1
+                // Once may be a call that was under way while this agent's SVID was replaced.
+                if refusals > 1 { await handleRefusal(detail) }
+                try await Task.sleep(for: refusals > 1 ? .seconds(5) : .milliseconds(300))
+                waker.yield()
             } catch let failure as Failure {
                 throw failure
             } catch {
-                logger.warning("sync failed; trying again", metadata: ["error": "\(error)"])
+                if link.hasExpired {
+                    logger.error(
+                        "agent svid has expired; start the agent with a new token from 'mintmark token create'",
+                        metadata: ["error": "\(error)"])
+                } else {
+                    logger.warning("sync failed; trying again", metadata: ["error": "\(error)"])
+                }
                 try await Task.sleep(for: pause)
                 pause = min(pause * 2, .seconds(5))
                 waker.yield()
@@ -119,7 +131,12 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
                 view.lastSync = now
             }
             state.withJWTs { $0.retain(entries: entries.mapValues(\.revision), now: now) }
-            try await link.issuer.postStatus(version: Version.text, bundleSequence: bundle.sequence ?? 0)
+            do {
+                try await link.issuer.postStatus(version: Version.text, bundleSequence: bundle.sequence ?? 0)
+            } catch {
+                // A courtesy: nothing depends on it.
+                logger.debug("status not posted", metadata: ["error": "\(error)"])
+            }
         } else {
             state.noteSync(at: now)
         }
@@ -135,7 +152,7 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
             do {
                 try await followOnce()
                 // Ended well, or to go on with a new SVID.
-                pause = .zero
+                pause = .milliseconds(20)
             } catch IssuerClientError.refused {
                 // This issuer does not announce; ask again now and then, it may be upgraded.
                 pause = .seconds(60)
@@ -151,7 +168,7 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
     private func followOnce() async throws {
         let (applied, acknowledge) = AsyncStream.makeStream(of: UInt64.self, bufferingPolicy: .bufferingNewest(1))
         let (rotation, rotated) = AsyncStream.makeStream(of: Void.self)
-        following.withLock { ($0.acknowledge, $0.rotated) = (acknowledge, rotated) }
+        following.withLock { ($0.acknowledge, $0.rotated, $0.announced) = (acknowledge, rotated, 0) }
         defer { acknowledge.finish() }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { [waker] in
@@ -175,29 +192,28 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
             let interval = following.withLock { $0.isFollowing } ? Self.followedInterval : Self.pollInterval
             var deadline = clock.now + interval.timeInterval
             let due = [IssuancePlan.nextDue(state.view.svids), link.identity?.renewal.due].compactMap(\.self).min()
-            if let due { deadline = min(deadline, max(due, clock.now + 0.2)) }
+            if let due { deadline = min(deadline, max(due, clock.now + (due <= clock.now ? 5 : 0.2))) }
             try await clock.sleep(until: deadline)
             waker.yield()
         }
     }
 
     /// The issuer no longer knows this agent: nothing may be served on its word.
-    private func handleRefusal(_ detail: String) async throws {
-        if try await link.rejoinIfPossible() {
+    private func handleRefusal(_ detail: String) async {
+        if await link.rejoinIfPossible() {
             logger.notice("agent joined again", metadata: ["error": "\(detail)"])
-            waker.yield()
             return
         }
         state.update { view in
             view.entries = [:]
             view.matcher = EntryMatcher()
             view.svids = [:]
+            view.lastSync = nil
         }
         state.withJWTs { $0.retain(entries: [:], now: clock.now) }
         logger.error(
-            "issuer refuses this agent; nothing is served until it is let in again", metadata: ["error": "\(detail)"])
-        try await Task.sleep(for: .seconds(5))
-        waker.yield()
+            "issuer refuses this agent; nothing is served until it is let in again",
+            metadata: ["error": "\(detail)", "hint": "create a token with 'mintmark token create', or lift the ban"])
     }
 }
 

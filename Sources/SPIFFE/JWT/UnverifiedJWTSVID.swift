@@ -45,7 +45,9 @@ package struct UnverifiedJWTSVID: Sendable {
 
         let claims = try Self.object(payload, named: "claims")
         guard let subject = claims["sub"]?.string else { throw Self.refusal("token has no subject") }
-        guard let expiry = claims["exp"]?.double, expiry.isFinite else { throw Self.refusal("token has no expiry") }
+        guard let expiry = claims["exp"]?.double, expiry.isFinite, expiry < 253_402_300_800 else {
+            throw Self.refusal("token has no expiry")
+        }
         self.subject = try SPIFFEID(subject)
         self.audience = try Self.audience(claims["aud"])
         self.notBefore = try Self.instant(claims["nbf"], named: "nbf")

@@ -59,9 +59,13 @@ public struct X509SVID: Sendable {
         throw SPIFFEError(.invalidPrivateKey, "private key is not EC (P-256, P-384, P-521) or RSA")
     }
 
-    /// RFC 5958 §2: a version, then the algorithm. The crypto library reads SEC1 and PKCS#1 as well (X19).
+    /// Tells PKCS#8 by its shape: a version, then the algorithm (RFC 5958 §2).
+    ///
+    /// The crypto library reads SEC1 and PKCS#1 as well (X19).
     private static func isPKCS8(_ der: Data) -> Bool {
-        guard let root = try? DER.parse(Array(der)), case .constructed(let children) = root.content else { return false }
+        guard let root = try? DER.parse(Array(der)), case .constructed(let children) = root.content else {
+            return false
+        }
         let kinds = children.prefix(3).map(\.identifier)
         return kinds == [.integer, .sequence, .octetString]
     }
