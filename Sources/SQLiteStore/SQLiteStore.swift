@@ -42,6 +42,14 @@ package final class SQLiteStore: Sendable {
         } catch { throw StoreErrorTranslation.translate(error) }
     }
 
+    /// How hard commits are flushed, as SQLite counts it.
+    ///
+    /// - Returns: 2 for FULL.
+    /// - Throws: ``StoreError``.
+    package func flushLevel() async throws(StoreError) -> Int? {
+        try await write { db in try Int.fetchOne(db, sql: "PRAGMA synchronous") }
+    }
+
     func read<Value: Sendable>(
         _ body: @escaping @Sendable (Database) throws -> Value
     ) async throws(StoreError) -> Value {

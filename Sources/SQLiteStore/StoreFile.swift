@@ -18,8 +18,10 @@ enum StoreFile {
     /// Whether nothing was ever written to the file or its journal.
     static func isEmpty(_ path: String) -> Bool {
         for name in [path, "\(path)-wal"] {
-            var status = stat()
-            if stat(name, &status) == 0, status.st_size > 0 { return false }
+            let descriptor = open(name, O_RDONLY | O_CLOEXEC)
+            guard descriptor >= 0 else { continue }
+            defer { close(descriptor) }
+            if lseek(descriptor, 0, SEEK_END) > 0 { return false }
         }
         return true
     }

@@ -1,7 +1,7 @@
 import SPIFFE
 import Testing
 
-@testable import CommandLine
+import CommandLine
 
 @Suite("Rendering")
 struct RenderingTests {

@@ -3,7 +3,7 @@ import IssuerAPIProtos
 import SPIFFE
 import Testing
 
-@testable import CommandLine
+import CommandLine
 
 @Suite("Entries as shown")
 struct EntryRenderingTests {

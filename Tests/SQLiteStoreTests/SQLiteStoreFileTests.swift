@@ -3,7 +3,7 @@ import GRDB
 import Glibc
 import IssuerDomain
 import SPIFFE
-@testable import SQLiteStore
+import SQLiteStore
 import StoreContract
 import TestSupport
 import Testing
@@ -21,7 +21,7 @@ struct SQLiteStoreFileTests {
     @Test("Every commit is flushed to disk before it is acknowledged, so that it survives a power cut")
     func flushes() async throws {
         try await withStore { store, _ in
-            let level = try await store.write { db in try Int.fetchOne(db, sql: "PRAGMA synchronous") }
+            let level = try await store.flushLevel()
             let full = 2
             #expect(level == full)
         }

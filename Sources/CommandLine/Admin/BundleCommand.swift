@@ -2,8 +2,8 @@ internal import ArgumentParser
 internal import Bootstrap
 internal import Foundation
 internal import GRPCCore
-internal import IssuerAPIProtos
-internal import SPIFFE
+package import IssuerAPIProtos
+package import SPIFFE
 internal import SwiftProtobuf
 internal import X509
 
@@ -60,8 +60,8 @@ struct BundleCommand: AsyncParsableCommand {
 }
 
 /// Shows bundles.
-enum BundleRendering {
-    static func bundle(_ wire: Spire_Api_Types_Bundle) throws -> TrustBundle {
+package enum BundleRendering {
+    package static func bundle(_ wire: Spire_Api_Types_Bundle) throws -> TrustBundle {
         var keys: [String: JWTVerificationKey] = [:]
         for key in wire.jwtAuthorities { keys[key.keyID] = try JWTVerificationKey(derRepresentation: key.publicKey) }
         return TrustBundle(
@@ -70,7 +70,7 @@ enum BundleRendering {
             jwtAuthorities: keys, sequence: wire.sequenceNumber, refreshHint: UInt64(clamping: wire.refreshHint))
     }
 
-    static func summary(_ bundle: TrustBundle, _ wire: Spire_Api_Types_Bundle) throws -> JSONValue {
+    package static func summary(_ bundle: TrustBundle, _ wire: Spire_Api_Types_Bundle) throws -> JSONValue {
         .members([
             "trust_domain": .string(bundle.trustDomain.name),
             "sequence": bundle.sequence.map { .integer($0) } ?? .null,

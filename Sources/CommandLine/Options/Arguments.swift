@@ -1,6 +1,6 @@
 internal import ArgumentParser
 internal import Bootstrap
-internal import Foundation
+package import Foundation
 internal import IssuerDomain
 internal import Logging
 internal import SPIFFE
@@ -8,17 +8,17 @@ internal import SPIFFE
 // Flags are judged as they are parsed, so a bad one never gets further than the usage error.
 
 /// A duration flag.
-struct DurationArgument: ExpressibleByArgument, Sendable {
-    let duration: Duration
+package struct DurationArgument: ExpressibleByArgument, Sendable {
+    package let duration: Duration
 
-    init?(argument: String) {
+    package init?(argument: String) {
         guard let duration = DurationText.parse(argument) else { return nil }
         self.duration = duration
     }
 
     init(_ duration: Duration) { self.duration = duration }
 
-    var defaultValueDescription: String {
+    package var defaultValueDescription: String {
         let seconds = duration.components.seconds
         if seconds % 3600 == 0 { return "\(seconds / 3600)h" }
         return seconds % 60 == 0 ? "\(seconds / 60)m" : "\(seconds)s"
@@ -26,10 +26,10 @@ struct DurationArgument: ExpressibleByArgument, Sendable {
 }
 
 /// An instant flag, RFC 3339.
-struct InstantArgument: ExpressibleByArgument, Sendable {
-    let date: Date
+package struct InstantArgument: ExpressibleByArgument, Sendable {
+    package let date: Date
 
-    init?(argument: String) {
+    package init?(argument: String) {
         guard let date = try? Date(argument, strategy: .iso8601) else { return nil }
         self.date = date
     }

@@ -1,24 +1,24 @@
-internal import SPIFFE
+package import SPIFFE
 internal import Yams
 
 /// How a command's result is shown.
-enum OutputFormat: String, CaseIterable, Sendable {
+package enum OutputFormat: String, CaseIterable, Sendable {
     case table
     case json
     case yaml
 }
 
 /// A result that can be shown in every format.
-struct Rendering: Sendable {
+package struct Rendering: Sendable {
     /// The stable shape, for programs.
-    let value: JSONValue
+    package let value: JSONValue
     /// The readable one.
-    let table: String
+    package let table: String
 
-    init(_ value: JSONValue, table: String) { (self.value, self.table) = (value, table) }
+    package init(_ value: JSONValue, table: String) { (self.value, self.table) = (value, table) }
 
     /// Renders in one format, without a final newline.
-    func text(_ format: OutputFormat) -> String {
+    package func text(_ format: OutputFormat) -> String {
         switch format {
         case .table: table
         case .json: value.prettyText
@@ -28,9 +28,9 @@ struct Rendering: Sendable {
 }
 
 /// Plain tables: a header and aligned columns, or names and values.
-enum TableText {
+package enum TableText {
     /// Rows under a header; `empty` when there are none.
-    static func rows(_ header: [String], _ rows: [[String]], empty: String) -> String {
+    package static func rows(_ header: [String], _ rows: [[String]], empty: String) -> String {
         guard !rows.isEmpty else { return empty }
         let lines = [header] + rows
         let widths = header.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
@@ -42,7 +42,7 @@ enum TableText {
     }
 
     /// Names and values, one a line; a value of several lines goes under its name.
-    static func fields(_ fields: [(String, String)]) -> String {
+    package static func fields(_ fields: [(String, String)]) -> String {
         let shown = fields.filter { !$0.1.isEmpty }
         let width = shown.map(\.0.count).max() ?? 0
         return shown.map { name, value in
@@ -59,8 +59,8 @@ extension String {
 }
 
 /// YAML of a JSON value.
-enum YAMLText {
-    static func text(of value: JSONValue) -> String {
+package enum YAMLText {
+    package static func text(of value: JSONValue) -> String {
         guard let text = try? Yams.serialize(node: node(of: value)) else { return value.prettyText }
         return text.hasSuffix("\n") ? String(text.dropLast()) : text
     }

@@ -1,13 +1,13 @@
 internal import Foundation
-internal import IssuerAPIProtos
-internal import SPIFFE
+package import IssuerAPIProtos
+package import SPIFFE
 
 // The stable JSON shapes of what a server says. Add members freely; rename none.
 
 extension Spire_Api_Types_SPIFFEID {
-    var text: String { "spiffe://\(trustDomain)\(path)" }
+    package var text: String { "spiffe://\(trustDomain)\(path)" }
 
-    init(_ id: SPIFFEID) {
+    package init(_ id: SPIFFEID) {
         self.init()
         trustDomain = id.trustDomain.name
         path = id.path
@@ -25,8 +25,8 @@ enum InstantText {
 }
 
 /// Shows entries.
-enum EntryRendering {
-    static func value(_ entry: Spire_Api_Types_Entry) -> JSONValue {
+package enum EntryRendering {
+    package static func value(_ entry: Spire_Api_Types_Entry) -> JSONValue {
         .members([
             "id": .string(entry.id),
             "spiffe_id": .string(entry.spiffeID.text),
@@ -46,11 +46,11 @@ enum EntryRendering {
         ])
     }
 
-    static func one(_ entry: Spire_Api_Types_Entry) -> Rendering {
+    package static func one(_ entry: Spire_Api_Types_Entry) -> Rendering {
         Rendering(value(entry), table: fields(entry))
     }
 
-    static func list(_ entries: [Spire_Api_Types_Entry]) -> Rendering {
+    package static func list(_ entries: [Spire_Api_Types_Entry]) -> Rendering {
         Rendering(
             .members(["entries": .array(entries.map(value))]),
             table: TableText.rows(
@@ -79,8 +79,8 @@ enum EntryRendering {
 }
 
 /// Shows agents.
-enum AgentRendering {
-    static func value(_ agent: Spire_Api_Types_Agent) -> JSONValue {
+package enum AgentRendering {
+    package static func value(_ agent: Spire_Api_Types_Agent) -> JSONValue {
         .members([
             "spiffe_id": .string(agent.id.text),
             "attestation_type": .string(agent.attestationType),
@@ -93,7 +93,7 @@ enum AgentRendering {
         ])
     }
 
-    static func one(_ agent: Spire_Api_Types_Agent) -> Rendering {
+    package static func one(_ agent: Spire_Api_Types_Agent) -> Rendering {
         Rendering(
             value(agent),
             table: TableText.fields([
@@ -105,7 +105,7 @@ enum AgentRendering {
             ]))
     }
 
-    static func list(_ agents: [Spire_Api_Types_Agent]) -> Rendering {
+    package static func list(_ agents: [Spire_Api_Types_Agent]) -> Rendering {
         Rendering(
             .members(["agents": .array(agents.map(value))]),
             table: TableText.rows(

@@ -1,9 +1,9 @@
-internal import Bootstrap
+package import Bootstrap
 internal import SPIFFE
 
 /// Shows configuration keys.
-enum KeyRendering {
-    static func render(_ keys: [ConfigurationKey], prefix: String) -> Rendering {
+package enum KeyRendering {
+    package static func render(_ keys: [ConfigurationKey], prefix: String) -> Rendering {
         let value = JSONValue.array(
             keys.map { key in
                 .members([

@@ -1,4 +1,4 @@
-internal import Bootstrap
+package import Bootstrap
 internal import Foundation
 internal import IssuerDomain
 internal import IssuerServer
@@ -7,7 +7,7 @@ internal import Platform
 internal import SPIFFE
 
 /// The configuration of `mintmark server`, read and judged.
-struct ServerSettings: Sendable {
+package struct ServerSettings: Sendable {
     let trustDomain: TrustDomain
     let dataFolder: String
     let bindAddress: String
@@ -17,7 +17,7 @@ struct ServerSettings: Sendable {
     let svids: SVIDIssuer.Settings
     let logLevel: Logger.Level
 
-    static let keys = [
+    package static let keys = [
         ConfigurationKey("trust_domain", isRequired: true, help: "the trust domain to issue for, such as example.org"),
         ConfigurationKey("data_dir", default: "/var/lib/mintmark/server", help: "database and keys"),
         ConfigurationKey("bind_address", default: "127.0.0.1", help: "where agents connect: an IP address"),
