@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -62,6 +65,32 @@ def test_a_ban_outlives_a_restart_and_can_be_lifted_then(up):
     up.cli("agent", "evict", agent).expect(0)
     up.wait_ready()
     assert identity in up.ids()
+
+
+@pytest.mark.limit(60)
+def test_a_sleep_longer_than_the_authoritys_life_is_survived(up):
+    """Every SVID and authority has ended on waking; the entry gets a new SVID of a new authority by itself."""
+    faketime = shutil.which("faketime")
+    if faketime is None:
+        pytest.skip("needs faketime (Debian package 'faketime')")
+    assert up.stop().code == 0
+    clock = up.folder / "clock"
+    clock.touch()
+    follow = {"FAKETIME_FOLLOW_FILE": str(clock), "FAKETIME_NO_CACHE": "1"}
+    up.start(wrapper=[faketime, "-f", "%"], env=follow | {"DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"})
+    identity = fresh_id("sleep")
+    up.register(identity, my_uid())
+    before = up.fetch("fetch", "x509", "--output", "json").expect(0).json()["svids"][0]
+
+    def has_woken() -> bool:
+        wake = time.time() + 50 * 3600
+        os.utime(clock, (wake, wake))
+        result = up.fetch("fetch", "x509", "--output", "json")
+        return result.code == 0 and result.json()["svids"][0]["expires_at"] > before["expires_at"]
+
+    poll("an SVID after the sleep", has_woken, within=30, every=0.5)
+    after = up.fetch("fetch", "x509", "--output", "json").expect(0).json()["svids"][0]
+    assert after["spiffe_id"] == identity and after["bundle"] != before["bundle"]
 
 
 def test_a_log_that_cannot_be_written_does_not_end_the_service(home):

@@ -111,8 +111,8 @@ final class IssuerLink<Transport: ClientTransport>: Sendable {
         return true
     }
 
-    /// Whether the identity has ended.
-    var hasExpired: Bool { identity.map { $0.validity.upperBound <= clock.now } ?? false }
+    /// Whether the identity has ended and only a new token would help.
+    var needsToken: Bool { !canReattest && (identity.map { $0.validity.upperBound <= clock.now } ?? false) }
 
     /// Gets in once more, with evidence that works again, or with a join token that was not needed at the start.
     ///

@@ -96,7 +96,7 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
             } catch let failure as Failure {
                 throw failure
             } catch {
-                if link.hasExpired {
+                if link.needsToken {
                     logger.error(
                         "agent svid has expired; start the agent with a new token from 'mintmark token create'",
                         metadata: ["error": "\(error)"])
