@@ -10,6 +10,8 @@ let strict: [SwiftSetting] = [
 ]
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let asyncHTTPClient = Target.Dependency.product(
+    name: "AsyncHTTPClient", package: "async-http-client", condition: .when(traits: ["AsyncHTTPClient"]))
 let asn1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
 let certificates = Target.Dependency.product(name: "X509", package: "swift-certificates")
 let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
@@ -20,6 +22,10 @@ let grpcCore = Target.Dependency.product(name: "GRPCCore", package: "grpc-swift-
 let grpcInProcess = Target.Dependency.product(name: "GRPCInProcessTransport", package: "grpc-swift-2")
 let grpcHTTP2 = Target.Dependency.product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport")
 let grpcProtobuf = Target.Dependency.product(name: "GRPCProtobuf", package: "grpc-swift-protobuf")
+let httpTypes = Target.Dependency.product(
+    name: "HTTPTypes", package: "swift-http-types", condition: .when(traits: ["Hummingbird"]))
+let hummingbird = Target.Dependency.product(
+    name: "Hummingbird", package: "hummingbird", condition: .when(traits: ["Hummingbird"]))
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
@@ -35,7 +41,18 @@ let package = Package(
     products: [
         .library(name: "SPIFFE", targets: ["SPIFFE"]),
         .library(name: "WorkloadIdentity", targets: ["WorkloadIdentity"]),
+        .library(name: "WorkloadIdentityAsyncHTTPClient", targets: ["WorkloadIdentityAsyncHTTPClient"]),
+        .library(name: "WorkloadIdentityGRPC", targets: ["WorkloadIdentityGRPC"]),
+        .library(name: "WorkloadIdentityHummingbird", targets: ["WorkloadIdentityHummingbird"]),
         .executable(name: "mintmark", targets: ["mintmark"]),
+    ],
+    // Each brings in one more library. All are on unless a user asks for fewer: `traits: []` leaves SPIFFE and
+    // WorkloadIdentity, `traits: ["Hummingbird"]` adds the one; the mintmark executable needs them all.
+    traits: [
+        .default(enabledTraits: ["AsyncHTTPClient", "GRPC", "Hummingbird"]),
+        .trait(name: "AsyncHTTPClient", description: "HTTP clients with AsyncHTTPClient."),
+        .trait(name: "GRPC", description: "Services and clients with grpc-swift 2."),
+        .trait(name: "Hummingbird", description: "HTTP services with Hummingbird 2."),
     ],
     dependencies: [
         // The command line: parsing, help and completion.
@@ -56,16 +73,22 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         // The messages of both APIs.
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        // Header names and requests, as Hummingbird spells them.
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         // The embedded store, over SQLite.
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         // gRPC: calls, its HTTP/2 transport, and Protobuf on top.
         .package(url: "https://github.com/grpc/grpc-swift-2", from: "2.4.3"),
         .package(url: "https://github.com/grpc/grpc-swift-nio-transport", from: "2.9.2"),
         .package(url: "https://github.com/grpc/grpc-swift-protobuf", from: "2.4.1"),
+        // HTTP services: what verify-server is made of, and what the middleware is for.
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         // YAML, to name an unknown configuration key and to print --output yaml.
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         // File paths, as the configuration library takes them.
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+        // HTTP clients that call as a workload.
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         // Start, stop and signals of long-running parts.
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
@@ -75,8 +98,24 @@ let package = Package(
             name: "SPIFFE", dependencies: [asn1, certificates, crypto, cryptoExtras], swiftSettings: strict),
         .target(
             name: "WorkloadIdentity",
-            dependencies: ["SPIFFE", "WorkloadAPIProtos", grpcCore, grpcHTTP2, grpcProtobuf, protobuf],
+            dependencies: [
+                "SPIFFE", "WorkloadAPIProtos", certificates, grpcCore, grpcHTTP2, grpcProtobuf, logging, nioCore, nioSSL,
+                protobuf,
+            ], swiftSettings: strict),
+        .target(
+            name: "WorkloadIdentityAsyncHTTPClient",
+            dependencies: ["SPIFFE", "WorkloadIdentity", asyncHTTPClient, nioCore, nioSSL], swiftSettings: strict),
+        .target(
+            name: "WorkloadIdentityGRPC",
+            dependencies: ["GRPCConnections", "SPIFFE", "WorkloadIdentity", certificates, grpcCore, grpcHTTP2, nioCore, nioSSL],
             swiftSettings: strict),
+        .target(
+            name: "WorkloadIdentityHummingbird",
+            dependencies: ["SPIFFE", "WorkloadIdentity", httpTypes, hummingbird, logging, nioCore, nioSSL],
+            swiftSettings: strict),
+        .target(
+            name: "GRPCConnections",
+            dependencies: ["SPIFFE", certificates, grpcCore, grpcHTTP2, nioCore, nioPosix, nioSSL], swiftSettings: strict),
 
         // Seams.
         .target(name: "Platform", swiftSettings: strict),
@@ -134,9 +173,15 @@ let package = Package(
                 logging, nioCore, nioSSL, protobuf,
             ], swiftSettings: strict),
         .target(
+            name: "VerifyServer",
+            dependencies: [
+                "Bootstrap", "Platform", "SPIFFE", "WorkloadIdentity", certificates, httpTypes, hummingbird, logging,
+                nioCore, nioPosix,
+            ], swiftSettings: strict),
+        .target(
             name: "CommandLine",
             dependencies: [
-                "IssuerServer", "IssuerDomain", "NodeAgent", "WorkloadIdentity", "IssuerAPIProtos", "HealthProtos",
+                "IssuerServer", "IssuerDomain", "NodeAgent", "VerifyServer", "WorkloadIdentity", "IssuerAPIProtos", "HealthProtos",
                 "Bootstrap", "SPIFFE", "Platform", "LinuxKernel", argumentParser, certificates, grpcCore, grpcHTTP2,
                 grpcProtobuf, grpcInProcess, lifecycle, logging, protobuf, signals, yams,
             ], swiftSettings: strict),
@@ -147,6 +192,18 @@ let package = Package(
             name: "sample-agent", dependencies: ["WorkloadIdentity", "SPIFFE", certificates],
             path: "Sources/Examples/SampleAgent",
             swiftSettings: strict),
+        .executableTarget(
+            name: "example-grpc-service",
+            dependencies: ["SPIFFE", "WorkloadIdentity", "WorkloadIdentityGRPC", grpcCore, grpcHTTP2, grpcProtobuf, protobuf],
+            path: "Sources/Examples/GRPCService", swiftSettings: strict),
+        .executableTarget(
+            name: "example-http-service",
+            dependencies: ["SPIFFE", "WorkloadIdentity", "WorkloadIdentityHummingbird", hummingbird],
+            path: "Sources/Examples/HTTPService", swiftSettings: strict),
+        .executableTarget(
+            name: "example-http-client",
+            dependencies: ["SPIFFE", "WorkloadIdentity", "WorkloadIdentityAsyncHTTPClient", asyncHTTPClient],
+            path: "Sources/Examples/HTTPClient", swiftSettings: strict),
 
         // Tests.
         .target(
@@ -161,6 +218,20 @@ let package = Package(
         .testTarget(
             name: "SPIFFETests",
             dependencies: ["SPIFFE", "TestSupport", asn1, certificates, crypto, cryptoExtras], swiftSettings: strict),
+        .testTarget(
+            name: "WorkloadIdentityTests",
+            dependencies: [
+                "WorkloadIdentity", "WorkloadIdentityAsyncHTTPClient", "WorkloadIdentityGRPC",
+                "WorkloadIdentityHummingbird", "WorkloadAPIProtos", "SPIFFE", "TestSupport", asyncHTTPClient,
+                certificates, crypto, grpcCore, grpcHTTP2, grpcProtobuf, hummingbird, logging, nioCore, nioPosix, nioSSL,
+                protobuf,
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "VerifyServerTests",
+            dependencies: [
+                "VerifyServer", "Bootstrap", "Platform", "SPIFFE", "TestSupport", "WorkloadIdentity", certificates,
+                hummingbird, logging,
+            ], swiftSettings: strict),
         .testTarget(name: "PlatformTests", dependencies: ["Platform", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "LinuxKernelTests", dependencies: ["LinuxKernel", "Platform"], swiftSettings: strict),
         .testTarget(
@@ -203,7 +274,7 @@ let package = Package(
             name: "mintmark-bench",
             dependencies: [
                 "IssuerDomain", "KeyStore", "SQLiteStore", "SPIFFE", "Platform", "WorkloadIdentity",
-                "WorkloadAPIProtos", crypto, grpcCore, grpcHTTP2, logging, protobuf,
+                "WorkloadAPIProtos", certificates, crypto, grpcCore, grpcHTTP2, logging, protobuf,
             ], path: "Tests/Benchmarks"),
     ]
 )
