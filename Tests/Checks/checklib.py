@@ -4,9 +4,11 @@ A check is called with the folder to look at (by default the project it lies in)
 with 0 when there is none, 1 when there are some, 2 when it could not look, and 3 when there is nothing to look at yet.
 """
 
+import json
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 
@@ -40,6 +42,17 @@ def output(command, root, **options):
         return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, **options)
     except FileNotFoundError:
         raise CannotRun(f"'{command[0]}' is not installed or not on PATH") from None
+
+
+def manifest(root):
+    """Package.swift as SwiftPM reads it."""
+    with tempfile.TemporaryDirectory() as scratch:
+        # A scratch folder of its own, because that of the project is locked while anybody builds.
+        dump = output(["swift", "package", "--scratch-path", scratch, "dump-package"], root)
+    try:
+        return json.loads(dump.stdout)
+    except ValueError:
+        raise CannotRun(f"swift package dump-package gave no JSON: {dump.stderr.strip()}") from None
 
 
 def project_files(root, *globs):
