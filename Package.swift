@@ -195,7 +195,7 @@ let package = Package(
         .executableTarget(
             name: "example-grpc-service",
             dependencies: ["SPIFFE", "WorkloadIdentity", "WorkloadIdentityGRPC", grpcCore, grpcHTTP2, grpcProtobuf, protobuf],
-            path: "Sources/Examples/GRPCService", swiftSettings: strict),
+            path: "Sources/Examples/GRPCService", exclude: ["proto"], swiftSettings: strict),
         .executableTarget(
             name: "example-http-service",
             dependencies: ["SPIFFE", "WorkloadIdentity", "WorkloadIdentityHummingbird", hummingbird],
