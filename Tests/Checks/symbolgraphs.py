@@ -44,10 +44,14 @@ class Build:
     def __init__(self, root, modules):
         scratch = root / (os.environ.get("MINTMARK_SCRATCH") or ".build")
         asked = os.environ.get("MINTMARK_CONFIGURATION")
-        # Whoever asks for none means the one they built last.
-        self.root, self.folder, self.plan = root, *max(
-            ((scratch / name, scratch / f"{name}.yaml") for name in ([asked] if asked else ["release", "debug"])),
-            key=lambda candidate: max(self._made(candidate[0], module) for module in modules))
+
+        def usefulness(configuration):
+            made = [self._made(scratch / configuration, module) for module in modules]
+            return all(made), max(made)
+
+        # Whoever asks for none means the one they built last, of those that have all modules.
+        self.root, self.configuration = root, asked or max(["release", "debug"], key=usefulness)
+        self.folder, self.plan = scratch / self.configuration, scratch / f"{self.configuration}.yaml"
         self._flags = {}
 
     @staticmethod
