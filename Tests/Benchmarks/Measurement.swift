@@ -23,9 +23,10 @@ struct Measurement: Sendable {
 extension Duration {
     var seconds: Double { Double(components.seconds) + Double(components.attoseconds) / 1e18 }
 
-    /// In microseconds below a millisecond, in milliseconds above.
+    /// In nanoseconds below ten microseconds, in microseconds below a millisecond, in milliseconds above.
     var text: String {
         let micros = seconds * 1e6
+        if micros < 10 { return "\(Int(micros * 1000)) ns" }
         if micros < 1000 { return "\(Int(micros)) us" }
         return "\((micros / 10).rounded() / 100) ms"
     }
