@@ -2,8 +2,11 @@
 package enum Base64URL {
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
 
+    /// What no character means.
+    private static let none: UInt8 = 0xFF
+
     private static let values: [UInt8] = {
-        var values = [UInt8](repeating: 0xFF, count: 256)
+        var values = [UInt8](repeating: none, count: 256)
         for (value, character) in alphabet.enumerated() { values[Int(character)] = UInt8(value) }
         return values
     }()
@@ -33,23 +36,35 @@ package enum Base64URL {
     ///
     /// - Parameter text: Base64url.
     /// - Returns: The bytes, or nil if the text is not canonical base64url.
-    package static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
-        guard text.count % 4 != 1 else { return nil }
-        var output: [UInt8] = []
-        output.reserveCapacity(text.count * 3 / 4)
-        var buffer: UInt32 = 0
-        var bits = 0
-        for character in text {
-            let value = values[Int(character)]
-            guard value != 0xFF else { return nil }
-            buffer = ((buffer << 6) | UInt32(value)) & 0xFF_FFFF
-            bits += 6
-            if bits >= 8 {
-                bits -= 8
-                output.append(UInt8((buffer >> UInt32(bits)) & 0xFF))
-            }
+    package static func decode(_ text: some Collection<UInt8>) -> [UInt8]? { decode(Array(text)[...]) }
+
+    /// Decodes part of an array where it lies; see ``decode(_:)-swift.type.method``.
+    static func decode(_ text: ArraySlice<UInt8>) -> [UInt8]? {
+        let (characters, values) = (text.span, values)
+        let tail = characters.count % 4
+        guard tail != 1 else { return nil }
+        var output = [UInt8](repeating: 0, count: characters.count * 3 / 4)
+        var (position, end) = (0, 0)
+        while position + 4 <= characters.count {
+            let first = values[Int(characters[position])]
+            let second = values[Int(characters[position + 1])]
+            let third = values[Int(characters[position + 2])]
+            let fourth = values[Int(characters[position + 3])]
+            // Every value is below 64, so only what means nothing has the top bit.
+            guard (first | second | third | fourth) & 0x80 == 0 else { return nil }
+            output[end] = first << 2 | second >> 4
+            output[end + 1] = second << 4 | third >> 2
+            output[end + 2] = third << 6 | fourth
+            (position, end) = (position + 4, end + 3)
         }
-        guard buffer & ((1 << UInt32(bits)) - 1) == 0 else { return nil }
-        return output
+        guard tail > 0 else { return output }
+        let first = values[Int(characters[position])]
+        let second = values[Int(characters[position + 1])]
+        let third = tail == 3 ? values[Int(characters[position + 2])] : 0
+        guard (first | second | third) & 0x80 == 0 else { return nil }
+        output[end] = first << 2 | second >> 4
+        if tail == 2 { return second & 0x0F == 0 ? output : nil }
+        output[end + 1] = second << 4 | third >> 2
+        return third & 0x03 == 0 ? output : nil
     }
 }

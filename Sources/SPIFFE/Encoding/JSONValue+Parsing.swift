@@ -56,11 +56,9 @@ private struct JSONParser {
             let name = try parseString()
             skipWhitespace()
             guard take(UInt8(ascii: ":")) else { throw malformed("a colon is missing") }
-            let value = try parseValue(depth: depth + 1)
-            guard object[name] == nil else {
+            guard object.add(name, try parseValue(depth: depth + 1)) else {
                 throw SPIFFEError(.invalidJSON, "JSON object names a member twice")
             }
-            object[name] = value
             skipWhitespace()
             if take(UInt8(ascii: "}")) { return .object(object) }
             guard take(UInt8(ascii: ",")) else { throw malformed("a comma is missing") }
@@ -82,21 +80,36 @@ private struct JSONParser {
 
     private mutating func parseString() throws(SPIFFEError) -> String {
         position += 1
-        var text: [UInt8] = []
-        while let byte = next() {
+        let start = position
+        while let byte = peek() {
             switch byte {
             case UInt8(ascii: "\""):
-                guard let string = String(validating: text, as: UTF8.self) else { throw malformed("not UTF-8") }
-                return string
-            case UInt8(ascii: "\\"):
-                text.append(contentsOf: try parseEscape())
-            case 0..<0x20:
-                throw malformed("a control character stands in a string")
-            default:
-                text.append(byte)
+                defer { position += 1 }
+                return try text(bytes.span.extracting(start..<position))
+            case UInt8(ascii: "\\"): return try parseEscapedString(from: start)
+            case 0..<0x20: throw malformed("a control character stands in a string")
+            default: position += 1
             }
         }
         throw malformed("a string does not end")
+    }
+
+    /// The rest of a string, from its first escape on; what stands before needs no change.
+    private mutating func parseEscapedString(from start: Int) throws(SPIFFEError) -> String {
+        var unescaped = Array(bytes[start..<position])
+        while let byte = next() {
+            switch byte {
+            case UInt8(ascii: "\""): return try text(unescaped.span)
+            case UInt8(ascii: "\\"): unescaped.append(contentsOf: try parseEscape())
+            case 0..<0x20: throw malformed("a control character stands in a string")
+            default: unescaped.append(byte)
+            }
+        }
+        throw malformed("a string does not end")
+    }
+
+    private func text(_ bytes: Span<UInt8>) throws(SPIFFEError) -> String {
+        do { return String(copying: try UTF8Span(validating: bytes)) } catch { throw malformed("not UTF-8") }
     }
 
     private mutating func parseEscape() throws(SPIFFEError) -> [UInt8] {
@@ -149,16 +162,20 @@ private struct JSONParser {
         if take(UInt8(ascii: ".")) {
             guard takeDigits() > 0 else { throw malformed("a fraction has no digits") }
         }
-        if take(UInt8(ascii: "e")) || take(UInt8(ascii: "E")) {
+        let hasExponent = take(UInt8(ascii: "e")) || take(UInt8(ascii: "E"))
+        if hasExponent {
             if !take(UInt8(ascii: "+")) { _ = take(UInt8(ascii: "-")) }
             guard takeDigits() > 0 else { throw malformed("an exponent has no digits") }
         }
         guard position - start <= 64 else { throw malformed("a number is too long") }
-        return String(decoding: bytes[start..<position], as: UTF8.self)
+        let number = String(decoding: bytes[start..<position], as: UTF8.self)
+        // Without an exponent, 64 characters cannot spell what a double cannot hold.
+        guard !hasExponent || Double(number)?.isFinite == true else { throw malformed("a number is out of range") }
+        return number
     }
 
-    private mutating func parseWord(_ word: StaticString, as value: JSONValue) throws(SPIFFEError) -> JSONValue {
-        for byte in "\(word)".utf8 {
+    private mutating func parseWord(_ word: String, as value: JSONValue) throws(SPIFFEError) -> JSONValue {
+        for byte in word.utf8 {
             guard take(byte) else { throw malformed("a word is not one of JSON's") }
         }
         return value

@@ -44,37 +44,3 @@ package enum JSONValue: Hashable, Sendable {
         if case .number(let text) = self { UInt64(text) } else { nil }
     }
 }
-
-/// The members of a JSON object: each name once, in the order written.
-package struct JSONObject: Hashable, Sendable, Sequence {
-    private var names: [String] = []
-    private var values: [String: JSONValue] = [:]
-
-    /// Creates an object; a later value for the same name replaces the earlier one.
-    package init(_ members: [(String, JSONValue)] = []) {
-        for (name, value) in members { self[name] = value }
-    }
-
-    /// The value of a member; setting nil removes it.
-    package subscript(name: String) -> JSONValue? {
-        get { values[name] }
-        set {
-            if let newValue {
-                if values.updateValue(newValue, forKey: name) == nil { names.append(name) }
-            } else if values.removeValue(forKey: name) != nil {
-                names.removeAll { $0 == name }
-            }
-        }
-    }
-
-    /// How many members there are.
-    package var count: Int { names.count }
-
-    package func makeIterator() -> AnyIterator<(name: String, value: JSONValue)> {
-        var names = names.makeIterator()
-        return AnyIterator {
-            guard let name = names.next(), let value = values[name] else { return nil }
-            return (name, value)
-        }
-    }
-}

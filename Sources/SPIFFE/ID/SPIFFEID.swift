@@ -26,9 +26,9 @@ public struct SPIFFEID: Hashable, Sendable, Comparable, CustomStringConvertible 
         guard text.utf8.starts(with: scheme.utf8) else {
             throw SPIFFEError(.invalidID, "SPIFFE ID does not start with spiffe://")
         }
-        let rest = text.utf8.dropFirst(scheme.utf8.count)
-        let slash = rest.firstIndex(of: UInt8(ascii: "/")) ?? rest.endIndex
-        let trustDomain = try TrustDomain(String(text[rest.startIndex..<slash]))
+        let start = text.utf8.index(text.utf8.startIndex, offsetBy: scheme.utf8.count)
+        let slash = text.utf8[start...].firstIndex(of: UInt8(ascii: "/")) ?? text.utf8.endIndex
+        let trustDomain = try TrustDomain(String(text[start..<slash]))
         try self.init(trustDomain: trustDomain, path: String(text[slash...]))
     }
 
@@ -68,21 +68,29 @@ public struct SPIFFEID: Hashable, Sendable, Comparable, CustomStringConvertible 
 
     /// SPIFFE-ID §2.2: segments are not empty, not `.` or `..`, and hold `A-Z a-z 0-9 . - _` only.
     private static func check(path: String) throws(SPIFFEError) {
-        guard !path.isEmpty else { return }
-        guard path.utf8.first == UInt8(ascii: "/") else {
+        let bytes = path.utf8.span
+        guard !bytes.isEmpty else { return }
+        let slash = UInt8(ascii: "/")
+        guard bytes[0] == slash else {
             throw SPIFFEError(.invalidID, "SPIFFE ID path does not start with a slash")
         }
-        for segment in path.utf8.dropFirst().split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false) {
-            guard !segment.isEmpty else {
+        var start = 1
+        for position in 1...bytes.count {
+            guard position == bytes.count || bytes[position] == slash else {
+                guard allowsInPath(bytes[position]) else {
+                    throw SPIFFEError(
+                        .invalidID,
+                        "SPIFFE ID path characters are limited to letters, digits, dot, dash and underscore")
+                }
+                continue
+            }
+            guard position > start else {
                 throw SPIFFEError(.invalidID, "SPIFFE ID path has an empty segment or a trailing slash")
             }
-            guard !segment.elementsEqual(".".utf8), !segment.elementsEqual("..".utf8) else {
+            guard position - start > 2 || !(start..<position).allSatisfy({ bytes[$0] == UInt8(ascii: ".") }) else {
                 throw SPIFFEError(.invalidID, "SPIFFE ID path has a dot segment")
             }
-            guard segment.allSatisfy(allowsInPath) else {
-                throw SPIFFEError(
-                    .invalidID, "SPIFFE ID path characters are limited to letters, digits, dot, dash and underscore")
-            }
+            start = position + 1
         }
     }
 

@@ -2,7 +2,10 @@ internal import Crypto
 internal import CryptoExtras
 public import Foundation
 
-/// A public key that can verify JWT-SVIDs: P-256, P-384, P-521 or RSA of at least 2048 bits.
+/// A public key that can verify JWT-SVIDs: P-256, P-384, P-521, or RSA of 2048 to 8192 bits.
+///
+/// An elliptic curve takes the one algorithm of its size; an RSA key takes all six of its kind, because a bundle does not
+/// say which one the issuer uses (J07).
 public struct JWTVerificationKey: Hashable, Sendable {
     enum Material: Sendable {
         case p256(P256.Signing.PublicKey)
@@ -67,7 +70,9 @@ public struct JWTVerificationKey: Hashable, Sendable {
     ///   - input: The bytes signed.
     ///   - algorithm: What the header claims; refused when it does not fit the key.
     /// - Returns: Whether this key made the signature.
-    public func isValidSignature(_ signature: Data, for input: Data, algorithm: JWTAlgorithm) -> Bool {
+    public func isValidSignature(
+        _ signature: some DataProtocol, for input: some DataProtocol, algorithm: JWTAlgorithm
+    ) -> Bool {
         switch (material, algorithm) {
         case (.p256(let key), .es256):
             guard let signature = try? P256.Signing.ECDSASignature(rawRepresentation: signature) else { return false }
@@ -96,7 +101,8 @@ public struct JWTVerificationKey: Hashable, Sendable {
     }
 
     private func isValid(
-        _ signature: Data, by key: _RSA.Signing.PublicKey, digest: some Digest, padding: _RSA.Signing.Padding
+        _ signature: some DataProtocol, by key: _RSA.Signing.PublicKey, digest: some Digest,
+        padding: _RSA.Signing.Padding
     ) -> Bool {
         key.isValidSignature(
             _RSA.Signing.RSASignature(rawRepresentation: signature), for: digest, padding: padding)

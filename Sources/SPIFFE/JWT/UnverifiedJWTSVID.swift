@@ -1,11 +1,12 @@
-internal import Foundation
-
 /// A token that parses as a JWT-SVID.
 ///
 /// What it says is not yet worth anything.
 package struct UnverifiedJWTSVID: Sendable {
     /// The longest token read, in bytes.
     package static let maximumLength = 16 << 10
+
+    /// The first second of the year 10000; no instant in a token may lie there.
+    private static let endOfTime = 253_402_300_800.0
 
     package let algorithm: JWTAlgorithm
     package let keyID: String
@@ -16,16 +17,20 @@ package struct UnverifiedJWTSVID: Sendable {
     package let notBefore: Double?
     package let issuedAt: Double?
     package let claims: JSONObject
-    let signingInput: Data
-    let signature: Data
+    let signingInput: ArraySlice<UInt8>
+    let signature: [UInt8]
 
     /// Parses the compact serialization and judges everything that needs no key and no clock.
     ///
+    /// A subject without a path is read like any other: the documents do not forbid it (C-13).
+    ///
     /// - Parameter token: Three base64url parts.
-    /// - Throws: ``SPIFFEError`` with code `invalidJWTSVID` (JWT-01, JWT-13, JWT-14, JWT-16, JWT-19, JWT-20).
+    /// - Throws: ``SPIFFEError`` with code `invalidJWTSVID` (JWT-01, JWT-13, JWT-14, JWT-16, JWT-19, JWT-20) or
+    ///   `invalidID`.
     package init(parsing token: String) throws(SPIFFEError) {
         guard token.utf8.count <= Self.maximumLength else { throw Self.refusal("token is too long") }
-        let parts = token.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+        let bytes = Array(token.utf8)
+        let parts = bytes.split(separator: UInt8(ascii: "."), maxSplits: 3, omittingEmptySubsequences: false)
         guard parts.count == 3 else { throw Self.refusal("token is not a compact JWS of three parts") }
         guard let header = Base64URL.decode(parts[0]), let payload = Base64URL.decode(parts[1]),
             let signature = Base64URL.decode(parts[2])
@@ -45,7 +50,7 @@ package struct UnverifiedJWTSVID: Sendable {
 
         let claims = try Self.object(payload, named: "claims")
         guard let subject = claims["sub"]?.string else { throw Self.refusal("token has no subject") }
-        guard let expiry = claims["exp"]?.double, expiry.isFinite, expiry < 253_402_300_800 else {
+        guard let expiry = claims["exp"]?.double, expiry < Self.endOfTime else {
             throw Self.refusal("token has no expiry")
         }
         self.subject = try SPIFFEID(subject)
@@ -56,8 +61,8 @@ package struct UnverifiedJWTSVID: Sendable {
         self.keyID = keyID
         self.expiry = expiry
         self.claims = claims
-        self.signature = Data(signature)
-        self.signingInput = Data(token.utf8.prefix(parts[0].count + 1 + parts[1].count))
+        self.signature = signature
+        self.signingInput = bytes[..<parts[1].endIndex]
     }
 
     private static func audience(_ value: JSONValue?) throws(SPIFFEError) -> [String] {
@@ -65,6 +70,7 @@ package struct UnverifiedJWTSVID: Sendable {
         case .string(let single)? where !single.isEmpty: return [single]
         case .array(let elements)?:
             var audience: [String] = []
+            audience.reserveCapacity(elements.count)
             for element in elements {
                 guard let text = element.string else { throw refusal("token audience is not text") }
                 audience.append(text)
@@ -77,7 +83,9 @@ package struct UnverifiedJWTSVID: Sendable {
 
     private static func instant(_ value: JSONValue?, named name: String) throws(SPIFFEError) -> Double? {
         guard let value else { return nil }
-        guard let seconds = value.double, seconds.isFinite else { throw refusal("token claim \(name) is not a number") }
+        guard let seconds = value.double, abs(seconds) < endOfTime else {
+            throw refusal("token claim \(name) is not an instant")
+        }
         return seconds
     }
 
