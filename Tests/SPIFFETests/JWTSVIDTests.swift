@@ -69,6 +69,14 @@ struct JWTSVIDTests {
             $0.claims["iat"] = .integer(now + 120)
         },
         TokenCase("J18 no instant of issue") { $0.claims["iat"] = nil },
+        TokenCase("C-02 audience as text, end as whole number") {
+            $0.claims["aud"] = .string("a")
+            $0.claims["exp"] = .integer(now + 1)
+        },
+        TokenCase("C-03 unknown headers") {
+            $0.header["x5t"] = .string("x")
+            $0.header["jku"] = .string("https://x")
+        },
         TokenCase("JWT-11 claims of its own") { $0.claims["https://x/role"] = .members(["a": .array([.null])]) },
         TokenCase("JWT-12 a token ID") { $0.claims["jti"] = .string("1") },
     ]
@@ -122,6 +130,18 @@ struct JWTSVIDTests {
         TokenCase("J17 begins in 120 s", code: .outsideValidity) { $0.claims["nbf"] = .integer(now + 120) },
         TokenCase("J17 begin as text") { $0.claims["nbf"] = .string("0") },
         TokenCase("J18 instant of issue as text") { $0.claims["iat"] = .string("0") },
+        TokenCase("J17 begin beyond the calendar") { $0.claims["nbf"] = .number("-1e300") },
+        TokenCase("J18 issued beyond the calendar") { $0.claims["iat"] = .number("253402300800") },
+        TokenCase("J14 end beyond the calendar") { $0.claims["exp"] = .number("253402300800") },
+        TokenCase("C-12 over-long subject", code: .invalidID) {
+            $0.claims["sub"] = .string("spiffe://example.org/" + String(repeating: "x", count: 2028))
+        },
+        TokenCase("C-01 subject in upper case", code: .invalidID) {
+            $0.claims["sub"] = .string("SPIFFE://example.org/w")
+        },
+        TokenCase("C-01 subject of a domain in upper case", code: .invalidTrustDomain) {
+            $0.claims["sub"] = .string("spiffe://Example.org/w")
+        },
         TokenCase("J19 no subject") { $0.claims["sub"] = nil },
         TokenCase("J19 subject as number") { $0.claims["sub"] = .integer(1) },
         TokenCase("J19 subject that is no SPIFFE ID", code: .invalidID) { $0.claims["sub"] = .string("invalid") },
@@ -131,12 +151,105 @@ struct JWTSVIDTests {
         },
     ]
 
-    @Test("J11 refuses to verify without an audience of its own")
+    @Test("J11, JWT-22 refuses to verify without an audience of its own")
     func noExpectation() throws {
         #expect(refusal(audience: "") == .audienceMismatch)
         var forge = TokenForge()
         forge.claims["aud"] = .array([.string("")])
         #expect(refusal(forge, audience: "") == .audienceMismatch)
+    }
+
+    @Test("JWT-22 makes no audience of no name, or of an empty one", arguments: [[], [""], ["a", ""]])
+    func noAudience(_ names: [String]) {
+        let error = #expect(throws: SPIFFEError.self) { try JWTAudience(anyOf: names) }
+        #expect(error?.code == .audienceMismatch)
+    }
+
+    @Test(
+        "JWT-15 accepts a token for any of the service's names, and for no other",
+        arguments: [
+            (["a"], ["a"], true), (["a", "b"], ["b"], true), (["a", "b"], ["x", "b"], true),
+            (["a", "b"], ["c"], false),
+            (["a", "b"], ["ab"], false), (["a", "b"], ["a b"], false), (["caf\u{E9}"], ["cafe\u{301}"], false),
+        ])
+    func severalNames(_ names: [String], _ stated: [String], _ passes: Bool) throws {
+        var forge = TokenForge()
+        forge.claims["aud"] = .array(stated.map { .string($0) })
+        let (token, bundle) = (try forge.token(), try forge.bundle())
+        let audience = try JWTAudience(anyOf: names)
+        let verdict = Result {
+            try JWTSVID.verify(token, audience: audience, at: CertificateRecipe.now) { _ in bundle }
+        }
+        switch verdict {
+        case .success(let svid): #expect(passes && svid.audience == stated)
+        case .failure(let error): #expect(!passes && (error as? SPIFFEError)?.code == .audienceMismatch)
+        }
+    }
+
+    @Test("C-13 accepts a subject without a path, and shows that it has none")
+    func pathless() throws {
+        var forge = TokenForge()
+        forge.claims["sub"] = .string("spiffe://example.org")
+        let svid = try forge.verify()
+        #expect(svid.id == (try TrustDomain.example.id))
+        #expect(!svid.id.hasPath)
+    }
+
+    @Test("JWT-11 hands out every claim, as values and as JSON")
+    func claims() throws {
+        var forge = TokenForge()
+        forge.claims["nbf"] = .integer(Self.now - 5)
+        forge.claims["role"] = .string("admin")
+        forge.claims["groups"] = .array([.string("x"), .string("y")])
+        forge.claims["mixed"] = .array([.string("x"), .integer(1)])
+        forge.claims["nothing"] = .null
+        forge.claims["flag"] = .bool(true)
+        forge.claims["big"] = .integer(Int64.max)
+        forge.claims["bigger"] = .integer(UInt64.max)
+        forge.claims["share"] = .number("0.5")
+        forge.claims["deep"] = .members(["a": .array([.members([:])])])
+        let svid = try forge.verify()
+        #expect(svid.notBefore == CertificateRecipe.now - 5)
+        #expect(svid.issuedAt == CertificateRecipe.now)
+        #expect(svid.claim("sub") == .text("spiffe://example.org/w"))
+        #expect(svid.claim("role")?.text == "admin")
+        #expect(svid.claim("role")?.texts == ["admin"])
+        #expect(svid.claim("groups")?.texts == ["x", "y"])
+        #expect(svid.claim("groups")?.text == nil)
+        #expect(svid.claim("mixed") == .list([.text("x"), .integer(1)]))
+        #expect(svid.claim("mixed")?.texts == nil)
+        #expect(svid.claim("nothing") == .null)
+        #expect(svid.claim("nothing")?.texts == nil)
+        #expect(svid.claim("flag") == .bool(true))
+        #expect(svid.claim("big") == .integer(.max))
+        #expect(svid.claim("bigger") == .number(0x1p64))
+        #expect(svid.claim("share") == .number(0.5))
+        #expect(svid.claim("deep") == .object(["a": .list([.object([:])])]))
+        #expect(svid.claim("Role") == nil)
+        #expect(svid.claimsJSON == JSONValue.object(forge.claims).compactText)
+        struct Own: Decodable { let role: String }
+        #expect(try JSONDecoder().decode(Own.self, from: Data(svid.claimsJSON.utf8)).role == "admin")
+    }
+
+    @Test("says nothing about instants that the token does not state")
+    func noInstants() throws {
+        var forge = TokenForge()
+        forge.claims["iat"] = nil
+        let svid = try forge.verify()
+        #expect(svid.notBefore == nil)
+        #expect(svid.issuedAt == nil)
+    }
+
+    @Test("finds claims byte for byte, and refuses two spellings of one name")
+    func claimNames() throws {
+        var forge = TokenForge()
+        forge.claims["caf\u{E9}"] = .bool(true)
+        let svid = try forge.verify()
+        #expect(svid.claim("caf\u{E9}") == .bool(true))
+        #expect(svid.claim("cafe\u{301}") == nil)
+        let header = JSONValue.object(forge.header).compactText
+        let claims = #"{"cafe\u0301":false,"# + JSONValue.object(forge.claims).compactText.dropFirst()
+        #expect(refusal(forge, try forge.token(header: header, claims: claims)) == .invalidJWTSVID)
     }
 
     @Test("J13 compares audiences code point by code point, without normalisation (RFC 7519 §2)")

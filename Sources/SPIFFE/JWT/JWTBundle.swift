@@ -17,4 +17,12 @@ public struct JWTBundle: Hashable, Sendable {
         self.trustDomain = trustDomain
         self.authorities = authorities
     }
+
+    /// The key that a token names, byte for byte: `String` alone would call two spellings equal.
+    func authority(named keyID: String) -> JWTVerificationKey? {
+        guard let index = authorities.index(forKey: keyID), authorities[index].key.utf8.elementsEqual(keyID.utf8) else {
+            return nil
+        }
+        return authorities[index].value
+    }
 }

@@ -16,7 +16,7 @@ public struct JWTVerificationKey: Hashable, Sendable {
 
     let material: Material
 
-    /// SubjectPublicKeyInfo, DER; what equality and hashing go by.
+    /// SubjectPublicKeyInfo, DER, in the one way that each key is written here; what equality and hashing go by.
     public let derRepresentation: Data
 
     /// Parses a SubjectPublicKeyInfo.
@@ -26,11 +26,11 @@ public struct JWTVerificationKey: Hashable, Sendable {
     public init(derRepresentation der: some DataProtocol) throws(SPIFFEError) {
         let der = Data(der)
         if let key = try? P256.Signing.PublicKey(derRepresentation: der) {
-            self.init(.p256(key), der: der)
+            self.init(.p256(key), der: key.derRepresentation)
         } else if let key = try? P384.Signing.PublicKey(derRepresentation: der) {
-            self.init(.p384(key), der: der)
+            self.init(.p384(key), der: key.derRepresentation)
         } else if let key = try? P521.Signing.PublicKey(derRepresentation: der) {
-            self.init(.p521(key), der: der)
+            self.init(.p521(key), der: key.derRepresentation)
         } else if let key = try? _RSA.Signing.PublicKey(derRepresentation: der) {
             try self.init(rsa: key)
         } else {
