@@ -172,6 +172,20 @@ struct TrustBundleTests {
         #expect(try bundle.spiffeDocument().compactText == #"{"keys":[],"spiffe_sequence":\#(sequence)}"#)
     }
 
+    @Test("C-06, C-07 takes a root without a SPIFFE ID, or with one that ends in a slash")
+    func unnamedRoots() throws {
+        let roots = [
+            try TestCA { $0.uris = [] }.certificate, try TestCA { $0.uris = ["spiffe://example.org/"] }.certificate,
+        ]
+        #expect(try read(try roots.map { try Self.x509JWK($0) }).x509.authorities == roots)
+    }
+
+    @Test("BUNDLE-16 believes no token of a domain whose bundle is empty")
+    func emptyRevokes() throws {
+        let error = #expect(throws: SPIFFEError.self) { try TokenForge().verify(holding: [try read([]).jwt]) }
+        #expect(error?.code == .untrusted)
+    }
+
     @Test("BUNDLE-13 works whatever other members there are")
     func extraMembers() throws {
         let bundle = try read([try Self.jwtJWK { $0["alg"] = .string("ES256") }]) { document in
@@ -206,6 +220,7 @@ struct TrustBundleTests {
         for text in [document.compactText, document.prettyText] {
             #expect(try TrustBundle(json: text.utf8, trustDomain: TrustDomain.example) == bundle)
         }
+        #expect(try bundle.json() == document.compactText)
     }
 
     @Test("BUNDLE-07..10 and X509-31..33 writes what a publisher must and nothing else")

@@ -9,7 +9,7 @@ extension TrustBundle {
     ///   - pem: One or more CERTIFICATE blocks.
     ///   - trustDomain: Whose bundle it is.
     /// - Throws: ``SPIFFEError`` with code `invalidBundle`.
-    package init(pem: String, trustDomain: TrustDomain) throws(SPIFFEError) {
+    public init(pem: String, trustDomain: TrustDomain) throws(SPIFFEError) {
         do {
             let certificates = try PEMDocument.parseMultiple(pemString: pem).map { try Certificate(pemDocument: $0) }
             guard !certificates.isEmpty else { throw SPIFFEError(.invalidBundle, "bundle holds no certificate") }
@@ -21,8 +21,15 @@ extension TrustBundle {
         }
     }
 
-    /// The X.509 authorities as PEM blocks, each ending in a newline.
-    package func pemText() throws -> String {
-        try x509.authorities.map { try $0.serializeAsPEM().pemString + "\n" }.joined()
+    /// Writes the X.509 authorities as PEM blocks, each ending in a newline.
+    ///
+    /// - Returns: The blocks, in the order of the authorities.
+    /// - Throws: ``SPIFFEError`` with code `invalidBundle` when an authority cannot be serialized.
+    public func pemText() throws(SPIFFEError) -> String {
+        do {
+            return try x509.authorities.map { try $0.serializeAsPEM().pemString + "\n" }.joined()
+        } catch {
+            throw SPIFFEError(.invalidBundle, "an X.509 authority cannot be written as PEM")
+        }
     }
 }

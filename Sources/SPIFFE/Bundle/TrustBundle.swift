@@ -2,6 +2,8 @@ internal import Foundation
 public import X509
 
 /// What one trust domain publishes: its X.509 and JWT authorities, with a sequence number (SPIFFE Bundle §4).
+///
+/// The documents say bundle; so does Foundation, of something else.
 public struct TrustBundle: Hashable, Sendable {
     /// The X.509 authorities.
     public let x509: X509Bundle
