@@ -68,6 +68,40 @@ struct JSONValueParsingTests {
         #expect(error?.code == .invalidJSON)
     }
 
+    @Test("J24 refuses a member named twice among many", arguments: [16, 17, 18, 100])
+    func refusesDuplicateAmongMany(_ count: Int) throws {
+        for position in [0, count / 2, count - 1] {
+            let names = (0..<count).map { "m\($0)" } + ["m\(position)"]
+            let text = "{" + names.map { "\"\($0)\":1" }.joined(separator: ",") + "}"
+            let error = #expect(throws: SPIFFEError.self) { try JSONValue(parsing: text.utf8) }
+            #expect(error?.code == .invalidJSON)
+        }
+    }
+
+    @Test("reads an object of many members in no more time than its length takes")
+    func manyMembers() throws {
+        let text = "{" + (0..<100_000).map { "\"m\($0)\":\($0)" }.joined(separator: ",") + "}"
+        let object = try #require(try JSONValue(parsing: text.utf8, limit: 4 << 20).object)
+        #expect(object.count == 100_000)
+        #expect(object["m99999"]?.unsignedInteger == 99_999)
+        #expect(object["m100000"] == nil)
+        #expect(object.first { _ in true }?.name == "m0")
+    }
+
+    @Test(
+        "J24 takes two names that Unicode calls equal for one, but answers to the one written alone",
+        arguments: [1, 30])
+    func equivalentNames(_ others: Int) throws {
+        let rest = (0..<others).map { "\"m\($0)\":1" }.joined(separator: ",")
+        let error = #expect(throws: SPIFFEError.self) {
+            try JSONValue(parsing: "{\(rest),\"\u{E9}\":1,\"e\u{301}\":2}".utf8)
+        }
+        #expect(error?.code == .invalidJSON)
+        let object = try #require(try JSONValue(parsing: "{\(rest),\"\u{E9}\":1}".utf8).object)
+        #expect(object["\u{E9}"] == .number("1"))
+        #expect(object["e\u{301}"] == nil)
+    }
+
     @Test("allows the same name in different objects, and names that differ by case")
     func allowsSameNameElsewhere() throws {
         let object = try #require(try JSONValue(parsing: #"{"a":{"a":1},"A":{"a":2}}"#.utf8).object)
@@ -186,6 +220,20 @@ struct JSONValueWritingTests {
         #expect(
             JSONValue.string("\"\\\n\r\t\u{0}\u{1B}\u{7F}/\u{E9}\u{1F511}").compactText
                 == #""\"\\\n\r\t\u0000\u001b\u007f/"# + "\u{E9}\u{1F511}\"")
+    }
+
+    @Test("replaces and removes members among many", arguments: [3, 16, 17, 40])
+    func changesAmongMany(_ count: Int) {
+        var object = JSONObject((0..<count).map { ("m\($0)", .integer($0)) })
+        object["m1"] = .bool(true)
+        object["m0"] = nil
+        #expect(object.map(\.name) == (1..<count).map { "m\($0)" })
+        #expect(object["m0"] == nil)
+        #expect(object["m1"] == .bool(true))
+        #expect(object["m\(count - 1)"] == .integer(count - 1))
+        #expect(object == JSONObject([("m1", .bool(true))] + (2..<count).map { ("m\($0)", .integer($0)) }))
+        object["m0"] = .null
+        #expect(object.map(\.name).last == "m0")
     }
 
     @Test("reads back what it wrote, scalar for scalar", arguments: UInt32(0)..<0x100)
