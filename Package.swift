@@ -9,15 +9,18 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
-let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let argumentParser = Target.Dependency.product(
+    name: "ArgumentParser", package: "swift-argument-parser", condition: .when(traits: ["Mintmark"]))
 let asyncHTTPClient = Target.Dependency.product(
     name: "AsyncHTTPClient", package: "async-http-client", condition: .when(traits: ["AsyncHTTPClient"]))
 let asn1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
 let certificates = Target.Dependency.product(name: "X509", package: "swift-certificates")
-let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
+let configuration = Target.Dependency.product(
+    name: "Configuration", package: "swift-configuration", condition: .when(traits: ["Mintmark"]))
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
-let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let grdb = Target.Dependency.product(
+    name: "GRDB", package: "GRDB.swift", condition: .when(traits: ["Mintmark"]))
 let grpcCore = Target.Dependency.product(name: "GRPCCore", package: "grpc-swift-2")
 let grpcInProcess = Target.Dependency.product(name: "GRPCInProcessTransport", package: "grpc-swift-2")
 let grpcHTTP2 = Target.Dependency.product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport")
@@ -31,10 +34,14 @@ let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
-let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
-let signals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
-let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
-let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let lifecycle = Target.Dependency.product(
+    name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: .when(traits: ["Mintmark"]))
+let signals = Target.Dependency.product(
+    name: "UnixSignals", package: "swift-service-lifecycle", condition: .when(traits: ["Mintmark"]))
+let system = Target.Dependency.product(
+    name: "SystemPackage", package: "swift-system", condition: .when(traits: ["Mintmark"]))
+let yams = Target.Dependency.product(
+    name: "Yams", package: "Yams", condition: .when(traits: ["Mintmark"]))
 
 let package = Package(
     name: "mintmark",
@@ -46,13 +53,14 @@ let package = Package(
         .library(name: "WorkloadIdentityHummingbird", targets: ["WorkloadIdentityHummingbird"]),
         .executable(name: "mintmark", targets: ["mintmark"]),
     ],
-    // Each brings in one more library. All are on unless a user asks for fewer: `traits: []` leaves SPIFFE and
+    // Each brings in what one part needs. All are on unless a user asks for fewer: `traits: []` leaves SPIFFE and
     // WorkloadIdentity, `traits: ["Hummingbird"]` adds the one; the mintmark executable needs them all.
     traits: [
-        .default(enabledTraits: ["AsyncHTTPClient", "GRPC", "Hummingbird"]),
+        .default(enabledTraits: ["AsyncHTTPClient", "GRPC", "Hummingbird", "Mintmark"]),
         .trait(name: "AsyncHTTPClient", description: "HTTP clients with AsyncHTTPClient."),
         .trait(name: "GRPC", description: "Services and clients with grpc-swift 2."),
         .trait(name: "Hummingbird", description: "HTTP services with Hummingbird 2."),
+        .trait(name: "Mintmark", description: "The issuer, the node agent and the command line."),
     ],
     dependencies: [
         // The command line: parsing, help and completion.
@@ -99,7 +107,8 @@ let package = Package(
         .target(
             name: "WorkloadIdentity",
             dependencies: [
-                "SPIFFE", "WorkloadAPIProtos", certificates, grpcCore, grpcHTTP2, grpcProtobuf, logging, nioCore, nioSSL,
+                "SPIFFE", "WorkloadAPIProtos", certificates, grpcCore, grpcHTTP2, grpcProtobuf, logging, nioCore,
+                nioSSL,
                 protobuf,
             ], swiftSettings: strict),
         .target(
@@ -107,7 +116,9 @@ let package = Package(
             dependencies: ["SPIFFE", "WorkloadIdentity", asyncHTTPClient, nioCore, nioSSL], swiftSettings: strict),
         .target(
             name: "WorkloadIdentityGRPC",
-            dependencies: ["GRPCConnections", "SPIFFE", "WorkloadIdentity", certificates, grpcCore, grpcHTTP2, nioCore, nioSSL],
+            dependencies: [
+                "GRPCConnections", "SPIFFE", "WorkloadIdentity", certificates, grpcCore, grpcHTTP2, nioCore, nioSSL,
+            ],
             swiftSettings: strict),
         .target(
             name: "WorkloadIdentityHummingbird",
@@ -115,7 +126,8 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "GRPCConnections",
-            dependencies: ["SPIFFE", certificates, grpcCore, grpcHTTP2, nioCore, nioPosix, nioSSL], swiftSettings: strict),
+            dependencies: ["SPIFFE", certificates, grpcCore, grpcHTTP2, nioCore, nioPosix, nioSSL],
+            swiftSettings: strict),
 
         // Seams.
         .target(name: "Platform", swiftSettings: strict),
@@ -181,7 +193,8 @@ let package = Package(
         .target(
             name: "CommandLine",
             dependencies: [
-                "IssuerServer", "IssuerDomain", "NodeAgent", "VerifyServer", "WorkloadIdentity", "IssuerAPIProtos", "HealthProtos",
+                "IssuerServer", "IssuerDomain", "NodeAgent", "VerifyServer", "WorkloadIdentity", "IssuerAPIProtos",
+                "HealthProtos",
                 "Bootstrap", "SPIFFE", "Platform", "LinuxKernel", argumentParser, certificates, grpcCore, grpcHTTP2,
                 grpcProtobuf, grpcInProcess, lifecycle, logging, protobuf, signals, yams,
             ], swiftSettings: strict),
@@ -194,7 +207,9 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "example-grpc-service",
-            dependencies: ["SPIFFE", "WorkloadIdentity", "WorkloadIdentityGRPC", grpcCore, grpcHTTP2, grpcProtobuf, protobuf],
+            dependencies: [
+                "SPIFFE", "WorkloadIdentity", "WorkloadIdentityGRPC", grpcCore, grpcHTTP2, grpcProtobuf, protobuf,
+            ],
             path: "Sources/Examples/GRPCService", exclude: ["proto"], swiftSettings: strict),
         .executableTarget(
             name: "example-http-service",
@@ -223,7 +238,8 @@ let package = Package(
             dependencies: [
                 "WorkloadIdentity", "WorkloadIdentityAsyncHTTPClient", "WorkloadIdentityGRPC",
                 "WorkloadIdentityHummingbird", "WorkloadAPIProtos", "SPIFFE", "TestSupport", asyncHTTPClient,
-                certificates, crypto, grpcCore, grpcHTTP2, grpcProtobuf, hummingbird, logging, nioCore, nioPosix, nioSSL,
+                certificates, crypto, grpcCore, grpcHTTP2, grpcProtobuf, hummingbird, logging, nioCore, nioPosix,
+                nioSSL,
                 protobuf,
             ], swiftSettings: strict),
         .testTarget(
