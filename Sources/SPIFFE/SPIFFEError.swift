@@ -29,6 +29,10 @@ public struct SPIFFEError: Error, Hashable, Sendable, CustomStringConvertible {
         public static let unknownTrustDomain = Code("unknown_trust_domain")
         /// No authority in the bundle vouches for it.
         public static let untrusted = Code("untrusted")
+        /// An authority in the bundle vouches for it, but has also listed it as revoked.
+        public static let revoked = Code("revoked")
+        /// A certificate revocation list cannot be parsed or is of a kind that is not understood.
+        public static let invalidRevocationList = Code("invalid_revocation_list")
         /// It is not valid at the instant asked about.
         public static let outsideValidity = Code("outside_validity")
         /// The token is meant for someone else (JWT-15).

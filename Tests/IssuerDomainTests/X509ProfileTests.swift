@@ -115,7 +115,7 @@ struct X509LeafProfileTests {
         let (leaf, authority) = try await issue(by: test)
         #expect(authority.publicKey.isValidSignature(leaf.signature, for: leaf))
         let bundle = test.keeper.snapshot.bundle.x509
-        let verified = try await X509SVIDVerification.verify([leaf], at: Given.start) {
+        let verified = try X509SVIDVerification.verify([leaf], at: Given.start) {
             $0 == bundle.trustDomain ? bundle : nil
         }
         #expect(verified.id == (try Given.id("/web")))

@@ -40,7 +40,7 @@ struct SVIDServiceTests {
             #expect(svid.expiresAt == 1_800_000_120)
             let certificates = try svid.certChain.map { try DERConcatenation.certificate(in: Array($0)[...]) }
             let bundle = server.issuer.bundle.x509
-            let verified = try await X509SVIDVerification.verify(certificates, at: server.clock.now) { _ in bundle }
+            let verified = try X509SVIDVerification.verify(certificates, at: server.clock.now) { _ in bundle }
             #expect("\(verified.id)" == "spiffe://example.org/web")
             let names = try verified.leaf.extensions.subjectAlternativeNames
             #expect(names?.contains(.dnsName("web.example.org")) == true)

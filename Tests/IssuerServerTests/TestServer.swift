@@ -94,7 +94,7 @@ struct TestServer: Sendable {
         let certificates = try joined.chain.map { try DERConcatenation.certificate(in: Array($0)[...]) }
         let bundle = issuer.bundle.x509
         peer.present(
-            try await X509SVIDVerification.verify(certificates, at: clock.now) {
+            try X509SVIDVerification.verify(certificates, at: clock.now) {
                 $0 == bundle.trustDomain ? bundle : nil
             })
     }

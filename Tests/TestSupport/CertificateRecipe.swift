@@ -14,6 +14,9 @@ package struct CertificateRecipe: Sendable {
     package var basicConstraints: BasicConstraints?
     package var keyUsage: KeyUsage?
     package var extendedKeyUsage: [ExtendedKeyUsage.Usage] = []
+    package var nameConstraints: NameConstraints?
+    package var moreExtensions: [Certificate.Extension] = []
+    package var hasKeyIdentifiers = true
     package var validity: Range<Date>
 
     private init(commonName: String?, validity: Range<Date>) {
@@ -40,7 +43,7 @@ package struct CertificateRecipe: Sendable {
         return recipe
     }
 
-    func subject() throws -> DistinguishedName {
+    package func subject() throws -> DistinguishedName {
         guard let commonName else { return DistinguishedName() }
         return try DistinguishedName {
             OrganizationName("Mintmark Test")
@@ -60,6 +63,9 @@ package struct CertificateRecipe: Sendable {
         if !names.isEmpty {
             extensions.append(try .init(SubjectAlternativeNames(names), critical: isSANCritical))
         }
+        if let nameConstraints { extensions.append(try .init(nameConstraints, critical: true)) }
+        extensions += moreExtensions
+        guard hasKeyIdentifiers else { return try Certificate.Extensions(extensions) }
         extensions.append(try .init(SubjectKeyIdentifier(hash: key), critical: false))
         extensions.append(
             try .init(

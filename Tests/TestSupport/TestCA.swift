@@ -24,35 +24,36 @@ package struct TestCA: Sendable {
     /// Makes a self-signed authority; the common name tells those of one test apart, the change spoils it.
     package init(
         _ trustDomain: String = "example.org", commonName: String = "root",
-        _ change: (inout CertificateRecipe) -> Void = { _ in }
+        _ change: (inout CertificateRecipe) throws -> Void = { _ in }
     ) throws {
         self.trustDomain = try TrustDomain(trustDomain)
         var recipe = CertificateRecipe.authority("\(commonName) of \(trustDomain)", trustDomain: trustDomain)
-        change(&recipe)
+        try change(&recipe)
         key = P256.Signing.PrivateKey()
         certificate = try Self.sign(
-            recipe, for: Certificate.PublicKey(key.publicKey), issuer: recipe.subject(), issuerKey: key)
+            recipe, for: Certificate.PublicKey(key.publicKey), issuer: recipe.subject(),
+            issuerKey: Certificate.PrivateKey(key))
     }
 
-    private init(trustDomain: TrustDomain, certificate: Certificate, key: P256.Signing.PrivateKey) {
+    /// Puts a certificate together with a key, which need not be the one that the certificate is for.
+    package init(trustDomain: TrustDomain, certificate: Certificate, key: P256.Signing.PrivateKey) {
         (self.trustDomain, self.certificate, self.key) = (trustDomain, certificate, key)
     }
 
     /// Makes an authority below this one; the change spoils it.
     package func intermediate(
-        _ commonName: String = "intermediate", _ change: (inout CertificateRecipe) -> Void = { _ in }
+        _ commonName: String = "intermediate", _ change: (inout CertificateRecipe) throws -> Void = { _ in }
     ) throws -> TestCA {
         var recipe = CertificateRecipe.authority("\(commonName) of \(trustDomain)", trustDomain: trustDomain.name)
-        change(&recipe)
+        try change(&recipe)
         let key = P256.Signing.PrivateKey()
-        let certificate = try Self.sign(
-            recipe, for: Certificate.PublicKey(key.publicKey), issuer: self.certificate.subject, issuerKey: self.key)
+        let certificate = try issue(recipe, for: Certificate.PublicKey(key.publicKey))
         return TestCA(trustDomain: trustDomain, certificate: certificate, key: key)
     }
 
     /// Makes a leaf with a P-256 key of its own: for the workload `/w`, unless another is named.
     package func leaf(
-        _ id: String? = nil, _ change: (inout CertificateRecipe) -> Void = { _ in }
+        _ id: String? = nil, _ change: (inout CertificateRecipe) throws -> Void = { _ in }
     ) throws -> Leaf {
         let key = P256.Signing.PrivateKey()
         return Leaf(
@@ -62,22 +63,40 @@ package struct TestCA: Sendable {
     /// Makes a leaf for a key of any kind.
     package func leaf(
         _ id: String? = nil, for publicKey: Certificate.PublicKey,
-        _ change: (inout CertificateRecipe) -> Void = { _ in }
+        _ change: (inout CertificateRecipe) throws -> Void = { _ in }
     ) throws -> Certificate {
         var recipe = CertificateRecipe.leaf(id ?? "spiffe://\(trustDomain)/w")
-        change(&recipe)
-        return try Self.sign(recipe, for: publicKey, issuer: certificate.subject, issuerKey: key)
+        try change(&recipe)
+        return try issue(recipe, for: publicKey)
     }
 
-    private static func sign(
+    /// Makes a certificate for the name and the key of another authority, as when two sign each other; the change
+    /// spoils it.
+    package func crossSign(
+        _ commonName: String, of other: TestCA, _ change: (inout CertificateRecipe) throws -> Void = { _ in }
+    ) throws -> TestCA {
+        var recipe = CertificateRecipe.authority("\(commonName) of \(trustDomain)", trustDomain: trustDomain.name)
+        try change(&recipe)
+        let certificate = try issue(recipe, for: Certificate.PublicKey(other.key.publicKey))
+        return TestCA(trustDomain: trustDomain, certificate: certificate, key: other.key)
+    }
+
+    /// Makes what a recipe says, for a key of any kind.
+    package func issue(_ recipe: CertificateRecipe, for publicKey: Certificate.PublicKey) throws -> Certificate {
+        try Self.sign(
+            recipe, for: publicKey, issuer: certificate.subject, issuerKey: Certificate.PrivateKey(key))
+    }
+
+    /// Makes what a recipe says under any name, with a key and an algorithm of any kind.
+    package static func sign(
         _ recipe: CertificateRecipe, for publicKey: Certificate.PublicKey, issuer: DistinguishedName,
-        issuerKey: P256.Signing.PrivateKey
+        issuerKey: Certificate.PrivateKey, algorithm: Certificate.SignatureAlgorithm = .ecdsaWithSHA256
     ) throws -> Certificate {
         try Certificate(
             version: .v3, serialNumber: Certificate.SerialNumber(), publicKey: publicKey,
             notValidBefore: recipe.validity.lowerBound, notValidAfter: recipe.validity.upperBound, issuer: issuer,
-            subject: recipe.subject(),
-            extensions: recipe.extensions(for: publicKey, issuerKey: Certificate.PublicKey(issuerKey.publicKey)),
-            issuerPrivateKey: Certificate.PrivateKey(issuerKey))
+            subject: recipe.subject(), signatureAlgorithm: algorithm,
+            extensions: recipe.extensions(for: publicKey, issuerKey: issuerKey.publicKey),
+            issuerPrivateKey: issuerKey)
     }
 }

@@ -17,7 +17,7 @@ package enum TLSClient {
     /// - Throws: The transport's error when the identity's chain or key cannot be loaded.
     package static func transport(
         to address: ServerAddress, identity: TLSIdentity?,
-        verify: @escaping @Sendable ([Certificate]) async throws(SPIFFEError) -> VerifiedX509SVID
+        verify: @escaping @Sendable ([Certificate]) throws(SPIFFEError) -> VerifiedX509SVID
     ) throws -> HTTP2ClientTransport.Posix {
         var configuration = HTTP2ClientTransport.Posix.Config.defaults
         configuration.connection.keepalive = .init(time: .seconds(30), timeout: .seconds(15), allowWithoutCalls: true)
@@ -32,10 +32,8 @@ package enum TLSClient {
                 // The name in the certificate is a SPIFFE ID; the callback below checks it.
                 tls.serverCertificateVerification = .noHostnameVerification
                 tls.customVerificationCallback = { presented, promise in
-                    promise.completeWithTask {
-                        guard (try? await verify(PeerCertificates.parse(presented))) != nil else { return .failed }
-                        return .certificateVerified(VerificationMetadata(nil))
-                    }
+                    let verified = try? verify(PeerCertificates.parse(presented))
+                    promise.succeed(verified == nil ? .failed : .certificateVerified(VerificationMetadata(nil)))
                 }
             },
             config: configuration)

@@ -19,7 +19,7 @@ package final class TLSPeer: Sendable {
 /// comes is verified as an X.509-SVID or the handshake fails.
 package struct TLSAcceptor: Sendable {
     private let identity: @Sendable () throws -> TLSIdentity
-    private let verify: @Sendable ([Certificate]) async throws(SPIFFEError) -> VerifiedX509SVID
+    private let verify: @Sendable ([Certificate]) throws(SPIFFEError) -> VerifiedX509SVID
 
     /// Creates an acceptor.
     ///
@@ -28,7 +28,7 @@ package struct TLSAcceptor: Sendable {
     ///   - verify: Judges what a peer presents.
     package init(
         identity: @escaping @Sendable () throws -> TLSIdentity,
-        verify: @escaping @Sendable ([Certificate]) async throws(SPIFFEError) -> VerifiedX509SVID
+        verify: @escaping @Sendable ([Certificate]) throws(SPIFFEError) -> VerifiedX509SVID
     ) {
         (self.identity, self.verify) = (identity, verify)
     }
@@ -50,11 +50,9 @@ package struct TLSAcceptor: Sendable {
             // change of trust since the ticket was written. Costs tens of microseconds.
             let context = try NIOSSLContext(configuration: configuration)
             let handler = NIOSSLServerHandler(context: context) { [verify] presented, promise in
-                promise.completeWithTask {
-                    guard let svid = try? await verify(PeerCertificates.parse(presented)) else { return .failed }
-                    peer.set(svid)
-                    return .certificateVerified(VerificationMetadata(nil))
-                }
+                guard let svid = try? verify(PeerCertificates.parse(presented)) else { return promise.succeed(.failed) }
+                peer.set(svid)
+                promise.succeed(.certificateVerified(VerificationMetadata(nil)))
             }
             try channel.pipeline.syncOperations.addHandler(handler)
             return peer

@@ -65,8 +65,8 @@ package struct Issuer: Sendable {
         }
         if let listener = configuration.listener {
             let acceptor = TLSAcceptor(identity: { [serverSVID] in serverSVID.identity }) {
-                [authorities, clock] presented async throws(SPIFFEError) in
-                try await X509SVIDVerification.verify(presented, at: clock.now) {
+                [authorities, clock] presented throws(SPIFFEError) in
+                try X509SVIDVerification.verify(presented, at: clock.now) {
                     $0 == authorities.snapshot.bundle.trustDomain ? authorities.snapshot.bundle.x509 : nil
                 }
             }

@@ -64,9 +64,9 @@ package struct Agent: Sendable {
         }
         let makeTransport: @Sendable (NodeIdentity?) throws -> HTTP2ClientTransport.Posix = { identity in
             try TLSClient.transport(to: remote.address, identity: identity?.tls) {
-                presented async throws(SPIFFEError) in
+                presented throws(SPIFFEError) in
                 do throws(SPIFFEError) {
-                    return try await IssuerCertificate.verify(presented, trust: trust, now: clock.now)
+                    return try IssuerCertificate.verify(presented, trust: trust, now: clock.now)
                 } catch {
                     logger.warning(
                         "server is not trusted",
@@ -111,7 +111,7 @@ package struct Agent: Sendable {
             makeTransport: { identity in
                 guard let identity else { return nil }
                 let chain = try identity.tls.chain.map { try DERConcatenation.certificate(in: $0[...]) }
-                let svid = try await X509SVIDVerification.verify(chain, at: clock.now) {
+                let svid = try X509SVIDVerification.verify(chain, at: clock.now) {
                     $0 == configuration.trustDomain ? bundle().x509 : nil
                 }
                 present(svid)
@@ -176,9 +176,9 @@ package struct Agent: Sendable {
 enum IssuerCertificate {
     static func verify(
         _ presented: [Certificate], trust: TrustStore, now: Date
-    ) async throws(SPIFFEError) -> VerifiedX509SVID {
+    ) throws(SPIFFEError) -> VerifiedX509SVID {
         let bundle = trust.current
-        let svid = try await X509SVIDVerification.verify(presented, at: now) {
+        let svid = try X509SVIDVerification.verify(presented, at: now) {
             $0 == bundle.trustDomain ? bundle.x509 : nil
         }
         guard svid.id.path == "/spire/server" else {

@@ -11,11 +11,12 @@ public struct VerifiedX509SVID: Hashable, Sendable {
     public let chain: [Certificate]
 
     /// The leaf.
-    public let leaf: Certificate
+    public var leaf: Certificate { chain[0] }
 
-    init(id: SPIFFEID, chain: [Certificate], leaf: Certificate) {
+    /// Wraps a verified path, which has a leaf at least.
+    init(id: SPIFFEID, path: [PathCertificate]) {
+        precondition(!path.isEmpty, "a verified path starts with its leaf")
         self.id = id
-        self.chain = chain
-        self.leaf = leaf
+        chain = path.map(\.certificate)
     }
 }

@@ -9,14 +9,18 @@ package enum X509SVIDProfile {
     /// - Returns: The SPIFFE ID it names. Not yet an identity: nothing was said about trust.
     /// - Throws: ``SPIFFEError`` with code `invalidX509SVID` or `invalidID` (X509-25..29, X05..X08).
     package static func checkLeaf(_ leaf: Certificate) throws(SPIFFEError) -> SPIFFEID {
+        try checkLeaf(PathCertificate(leaf))
+    }
+
+    static func checkLeaf(_ leaf: PathCertificate) throws(SPIFFEError) -> SPIFFEID {
         let id = try spiffeID(of: leaf)
         guard id.hasPath else {
             throw SPIFFEError(.invalidX509SVID, "leaf names the trust domain, not a workload")
         }
-        if case .isCertificateAuthority = try basicConstraints(of: leaf) {
+        if case .isCertificateAuthority = leaf.basicConstraints {
             throw SPIFFEError(.invalidX509SVID, "leaf is a certificate authority")
         }
-        guard let usage = try keyUsage(of: leaf) else {
+        guard let usage = leaf.keyUsage else {
             throw SPIFFEError(.invalidX509SVID, "leaf has no key usage")
         }
         guard usage.digitalSignature else {
@@ -33,10 +37,14 @@ package enum X509SVIDProfile {
     /// - Parameter certificate: A certificate after the leaf.
     /// - Throws: ``SPIFFEError`` with code `invalidX509SVID`.
     package static func checkIntermediate(_ certificate: Certificate) throws(SPIFFEError) {
-        guard case .isCertificateAuthority? = try basicConstraints(of: certificate) else {
+        try checkIntermediate(PathCertificate(certificate))
+    }
+
+    static func checkIntermediate(_ certificate: PathCertificate) throws(SPIFFEError) {
+        guard case .isCertificateAuthority? = certificate.basicConstraints else {
             throw SPIFFEError(.invalidX509SVID, "intermediate is not a certificate authority")
         }
-        guard let usage = try keyUsage(of: certificate), usage.keyCertSign else {
+        guard let usage = certificate.keyUsage, usage.keyCertSign else {
             throw SPIFFEError(.invalidX509SVID, "intermediate may not sign certificates")
         }
     }
@@ -47,32 +55,18 @@ package enum X509SVIDProfile {
     /// - Returns: The ID, with or without a path; SANs of other kinds are not looked at.
     /// - Throws: ``SPIFFEError`` when there is no URI SAN, more than one, or one that is not a SPIFFE ID.
     package static func spiffeID(of certificate: Certificate) throws(SPIFFEError) -> SPIFFEID {
-        let names: SubjectAlternativeNames?
-        do {
-            names = try certificate.extensions.subjectAlternativeNames
-        } catch {
-            throw SPIFFEError(.invalidX509SVID, "subject alternative names cannot be parsed")
-        }
-        var uris: [String] = []
-        for case .uniformResourceIdentifier(let uri) in names ?? SubjectAlternativeNames() { uris.append(uri) }
-        guard let uri = uris.first else { throw SPIFFEError(.invalidX509SVID, "certificate has no URI SAN") }
-        guard uris.count == 1 else { throw SPIFFEError(.invalidX509SVID, "certificate has more than one URI SAN") }
-        return try SPIFFEID(uri)
+        try spiffeID(of: PathCertificate(certificate))
     }
 
-    private static func basicConstraints(of certificate: Certificate) throws(SPIFFEError) -> BasicConstraints? {
-        do {
-            return try certificate.extensions.basicConstraints
-        } catch {
-            throw SPIFFEError(.invalidX509SVID, "basic constraints cannot be parsed")
+    private static func spiffeID(of certificate: PathCertificate) throws(SPIFFEError) -> SPIFFEID {
+        var found: String?
+        for case .uniformResourceIdentifier(let uri) in try certificate.alternativeNames() {
+            guard found == nil else {
+                throw SPIFFEError(.invalidX509SVID, "certificate has more than one URI SAN")
+            }
+            found = uri
         }
-    }
-
-    private static func keyUsage(of certificate: Certificate) throws(SPIFFEError) -> KeyUsage? {
-        do {
-            return try certificate.extensions.keyUsage
-        } catch {
-            throw SPIFFEError(.invalidX509SVID, "key usage cannot be parsed")
-        }
+        guard let found else { throw SPIFFEError(.invalidX509SVID, "certificate has no URI SAN") }
+        return try SPIFFEID(found)
     }
 }
