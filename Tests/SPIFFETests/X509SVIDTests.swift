@@ -33,9 +33,13 @@ struct X509SVIDTests {
     @Test("GS-08 loads keys of every kind that an issuer may use")
     func keyKinds() throws {
         let p384 = P384.Signing.PrivateKey()
+        let p521 = P521.Signing.PrivateKey()
+        let ed25519 = Curve25519.Signing.PrivateKey()
         let rsa = try RSAKeys.shared.get()
         let kinds = [
             ("P-384", Certificate.PublicKey(p384.publicKey), p384.derRepresentation),
+            ("P-521", Certificate.PublicKey(p521.publicKey), p521.derRepresentation),
+            ("Ed25519", Certificate.PublicKey(ed25519.publicKey), try Self.pkcs8(of: ed25519)),
             ("RSA", Certificate.PublicKey(rsa.publicKey), rsa.pkcs8DERRepresentation),
         ]
         for (name, publicKey, privateKey) in kinds {
@@ -43,6 +47,18 @@ struct X509SVIDTests {
             let svid = Result { try X509SVID(chain: Data(leaf.derBytes()), privateKey: privateKey) }
             #expect((try? svid.get())?.id.path == "/w", "\(name)")
         }
+    }
+
+    @Test("says when the leaf is valid, and refuses one that ends before it begins")
+    func validity() throws {
+        let leaf = try Self.ca.get().leaf()
+        let svid = try X509SVID(chain: Data(leaf.certificate.derBytes()), privateKey: leaf.pkcs8)
+        #expect(svid.validity == CertificateRecipe.now - 1800..<CertificateRecipe.now + 1800)
+        var forge = try CertificateForge(leaf.certificate)
+        forge.validity = .init(notBefore: forge.validity.notAfter, notAfter: forge.validity.notBefore)
+        let reversed = Data(try forge.der(signedBy: Self.ca.get().key))
+        let error = #expect(throws: SPIFFEError.self) { try X509SVID(chain: reversed, privateKey: leaf.pkcs8) }
+        #expect(error?.code == .invalidX509SVID)
     }
 
     @Test("X18 loads an SVID that has expired; only verification asks the clock")
@@ -153,6 +169,40 @@ struct X509SVIDTests {
         #expect(svid.privateKeyPEM.split(separator: "\n").allSatisfy { $0.count <= 64 })
     }
 
+    @Test("reads back the PEM that it wrote")
+    func pemRoundTrip() throws {
+        let intermediate = try Self.ca.get().intermediate()
+        let leaf = try intermediate.leaf()
+        let chain = [leaf.certificate, intermediate.certificate]
+        let svid = try X509SVID(chain: Data(DERConcatenation.bytes(of: chain)), privateKey: leaf.pkcs8)
+        let text = try svid.chainPEM()
+        #expect(text == (try chain.map { try $0.pemText() }.joined()))
+        let read = try X509SVID(pemChain: text, pemKey: svid.privateKeyPEM, hint: "h")
+        #expect(read.certificates == chain)
+        #expect(read.privateKeyDER == leaf.pkcs8)
+        #expect(read.id == svid.id)
+        #expect(read.hint == "h")
+    }
+
+    @Test("X19 refuses a PEM key of another kind, two of them, none, or one that is too long")
+    func pemKeys() throws {
+        let leaf = try Self.ca.get().leaf()
+        let chain = try leaf.certificate.pemText()
+        let sound = PEMDocument(type: "PRIVATE " + "KEY", derBytes: Array(leaf.pkcs8)).pemString
+        #expect(throws: Never.self) { try X509SVID(pemChain: chain, pemKey: sound) }
+        let sec1 = PEMDocument(type: "EC PRIVATE " + "KEY", derBytes: Array(try Self.sec1(of: leaf.key))).pemString
+        let mislabelled = PEMDocument(type: "PRIVATE " + "KEY", derBytes: Array(try Self.sec1(of: leaf.key))).pemString
+        let padding = String(repeating: "x", count: 1 << 16)
+        for key in [sec1, mislabelled, sound + "\n" + sound, "", chain, padding + sound] {
+            let error = #expect(throws: SPIFFEError.self) { try X509SVID(pemChain: chain, pemKey: key) }
+            #expect(error?.code == .invalidPrivateKey)
+        }
+        for text in ["", sound, chain + sound, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+            let error = #expect(throws: SPIFFEError.self) { try X509SVID(pemChain: text, pemKey: sound) }
+            #expect(error?.code == .invalidX509SVID)
+        }
+    }
+
     @Test("never shows its key")
     func redaction() throws {
         let leaf = try Self.ca.get().leaf()
@@ -174,6 +224,12 @@ struct X509SVIDTests {
         let chain = Data(try leaf.certificate.derBytes())
         let error = #expect(throws: SPIFFEError.self) { try X509SVID(chain: chain, privateKey: key) }
         return error?.code
+    }
+
+    /// PrivateKeyInfo of RFC 8410.
+    private static func pkcs8(of key: Curve25519.Signing.PrivateKey) throws -> Data {
+        let document = try Certificate.PrivateKey(key).serializeAsPEM()
+        return Data(document.derBytes)
     }
 
     /// ECPrivateKey of RFC 5915.

@@ -1,7 +1,4 @@
-internal import Crypto
-internal import CryptoExtras
 public import Foundation
-internal import SwiftASN1
 public import X509
 
 /// One's own X.509-SVID: a chain that keeps the profile, with the private key of its leaf.
@@ -11,6 +8,11 @@ public struct X509SVID: Sendable {
 
     /// Leaf first, then intermediates.
     public let certificates: [Certificate]
+
+    /// When the leaf is valid, and with it this identity.
+    ///
+    /// An SVID may be loaded that is no longer or not yet valid (X18).
+    public let validity: Range<Date>
 
     /// The key as unencrypted PKCS#8 DER.
     ///
@@ -24,50 +26,34 @@ public struct X509SVID: Sendable {
     ///
     /// - Parameters:
     ///   - chain: Concatenated DER, leaf first.
-    ///   - privateKey: Unencrypted PKCS#8 DER.
+    ///   - privateKey: Unencrypted PKCS#8 DER: EC (P-256, P-384, P-521), RSA or Ed25519 (GS-08).
     ///   - hint: What the identity is for.
-    /// - Throws: ``SPIFFEError`` with code `invalidX509SVID`, `invalidID` or `invalidPrivateKey` (X15, X19, X21).
+    /// - Throws: ``SPIFFEError`` with code `invalidX509SVID`, `invalidID`, `invalidTrustDomain` or `invalidPrivateKey`
+    ///   (X15, X19, X21).
     public init(chain: Data, privateKey: Data, hint: String = "") throws(SPIFFEError) {
-        let certificates = try DERConcatenation.certificates(in: chain)
+        try self.init(
+            certificates: try DERConcatenation.certificates(in: chain), privateKey: privateKey, hint: hint)
+    }
+
+    init(certificates: [Certificate], privateKey: Data, hint: String) throws(SPIFFEError) {
         guard let leaf = certificates.first else { throw SPIFFEError(.invalidX509SVID, "chain is empty") }
         id = try X509SVIDProfile.checkLeaf(leaf)
         for intermediate in certificates.dropFirst() { try X509SVIDProfile.checkIntermediate(intermediate) }
-        guard try Self.publicKey(of: privateKey) == leaf.publicKey else {
+        let (start, end) = (leaf.notValidBefore, leaf.notValidAfter)
+        guard start < end else { throw SPIFFEError(.invalidX509SVID, "leaf ends before it begins") }
+        // By shape, not by trying: PKCS#1, SEC1 and encrypted keys are none (X19).
+        guard let key = try? Certificate.PrivateKey(derBytes: Array(privateKey)) else {
+            throw SPIFFEError(
+                .invalidPrivateKey,
+                "private key is not unencrypted PKCS#8 of kind EC (P-256, P-384, P-521), RSA or Ed25519")
+        }
+        guard key.publicKey == leaf.publicKey else {
             throw SPIFFEError(.invalidPrivateKey, "private key is not the leaf's")
         }
+        validity = start..<end
         self.certificates = certificates
         privateKeyDER = privateKey
         self.hint = hint
-    }
-
-    private static func publicKey(of pkcs8: Data) throws(SPIFFEError) -> Certificate.PublicKey {
-        guard isPKCS8(pkcs8) else {
-            throw SPIFFEError(.invalidPrivateKey, "private key is not unencrypted PKCS#8")
-        }
-        if let key = try? P256.Signing.PrivateKey(derRepresentation: pkcs8) {
-            return Certificate.PublicKey(key.publicKey)
-        }
-        if let key = try? P384.Signing.PrivateKey(derRepresentation: pkcs8) {
-            return Certificate.PublicKey(key.publicKey)
-        }
-        if let key = try? P521.Signing.PrivateKey(derRepresentation: pkcs8) {
-            return Certificate.PublicKey(key.publicKey)
-        }
-        if let key = try? _RSA.Signing.PrivateKey(derRepresentation: pkcs8) {
-            return Certificate.PublicKey(key.publicKey)
-        }
-        throw SPIFFEError(.invalidPrivateKey, "private key is not EC (P-256, P-384, P-521) or RSA")
-    }
-
-    /// Tells PKCS#8 by its shape: a version, then the algorithm (RFC 5958 §2).
-    ///
-    /// The crypto library reads SEC1 and PKCS#1 as well (X19).
-    private static func isPKCS8(_ der: Data) -> Bool {
-        guard let root = try? DER.parse(Array(der)), case .constructed(let children) = root.content else {
-            return false
-        }
-        let kinds = children.prefix(3).map(\.identifier)
-        return kinds == [.integer, .sequence, .octetString]
     }
 }
 
