@@ -286,9 +286,11 @@ let package = Package(
             swiftSettings: strict),
 
         // Benchmarks: run by hand, shipped to nobody.
+        .target(name: "AllocationCount", path: "Tests/AllocationCount"),
         .executableTarget(
             name: "mintmark-bench",
             dependencies: [
+                "AllocationCount",
                 "IssuerDomain", "KeyStore", "SQLiteStore", "SPIFFE", "Platform", "WorkloadIdentity",
                 "WorkloadAPIProtos", certificates, crypto, grpcCore, grpcHTTP2, logging, protobuf,
             ], path: "Tests/Benchmarks"),
