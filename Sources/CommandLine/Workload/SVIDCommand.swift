@@ -88,7 +88,7 @@ struct SVIDCommand: AsyncParsableCommand {
             let format = output.output
             try await Interruption.end {
                 do throws(WorkloadAPIError) {
-                    try await client.followX509SVIDs { update in try Self.show(update, format) }
+                    try await client.followX509SVIDs { update in try Self.show(try update.get(), format) }
                 } catch { throw WorkloadFailure.describe(error, endpoint: client.endpoint) }
             }
         }

@@ -12,7 +12,19 @@ public struct WorkloadAPIClient: Sendable {
     /// Where the endpoint listens.
     public let endpoint: WorkloadEndpoint
 
+    /// The largest message taken from an endpoint, in bytes; what other SPIFFE clients take as well (GS-18).
+    public static let maximumMessageSize = 4 << 20
+
     private static let metadata: Metadata = ["workload.spiffe.io": "true"]
+
+    private static var streaming: CallOptions { options(timeout: nil) }
+
+    private static func options(timeout: Duration?) -> CallOptions {
+        var options = CallOptions.defaults
+        options.timeout = timeout
+        options.maxResponseMessageBytes = maximumMessageSize
+        return options
+    }
 
     /// Creates a client; nothing is opened until a call is made.
     ///
@@ -32,6 +44,14 @@ public struct WorkloadAPIClient: Sendable {
         }
     }
 
+    init(options: SourceOptions) throws(WorkloadAPIError) {
+        if let endpoint = options.endpoint {
+            self.init(endpoint: endpoint)
+        } else {
+            try self.init(environment: ProcessInfo.processInfo.environment)
+        }
+    }
+
     /// Asks for the X.509-SVIDs of this process once.
     ///
     /// - Parameter timeout: How long to wait.
@@ -39,9 +59,9 @@ public struct WorkloadAPIClient: Sendable {
     /// - Throws: ``WorkloadAPIError``.
     public func fetchX509SVIDs(timeout: Duration = .seconds(10)) async throws(WorkloadAPIError) -> X509Update {
         try await call { client in
-            var options = CallOptions.defaults
-            options.timeout = timeout
-            return try await client.fetchX509SVID(.init(), metadata: Self.metadata, options: options) { response in
+            return try await client.fetchX509SVID(
+                .init(), metadata: Self.metadata, options: Self.options(timeout: timeout)
+            ) { response in
                 for try await message in response.messages { return try X509Update(message) }
                 throw WorkloadAPIError(.unavailable, "the endpoint ended the stream without an answer")
             }
@@ -50,15 +70,44 @@ public struct WorkloadAPIClient: Sendable {
 
     /// Follows the X.509-SVIDs of this process until the endpoint ends the stream.
     ///
+    /// A message that breaks the rules arrives as a failure and changes nothing; the stream goes on (WLAPI-36).
+    ///
     /// - Parameter update: Called with each update, the first at once; throwing ends the stream.
     /// - Throws: ``WorkloadAPIError`` with the reason why the stream ended.
     public func followX509SVIDs(
-        _ update: @escaping @Sendable (X509Update) async throws -> Void
+        _ update: @escaping @Sendable (Result<X509Update, WorkloadAPIError>) async throws -> Void
     ) async throws(WorkloadAPIError) {
         try await call { client in
-            try await client.fetchX509SVID(.init(), metadata: Self.metadata) { response in
-                for try await message in response.messages { try await update(try X509Update(message)) }
-                throw WorkloadAPIError(.unavailable, "the endpoint ended the stream")
+            try await client.fetchX509SVID(.init(), metadata: Self.metadata, options: Self.streaming) { response in
+                try await Self.follow(response, reading: X509Update.init, update)
+            }
+        }
+    }
+
+    /// Follows the X.509 bundles this process may judge peers by, until the endpoint ends the stream.
+    ///
+    /// - Parameter update: Called with the bundles by trust domain, the first at once; throwing ends the stream.
+    /// - Throws: ``WorkloadAPIError`` with the reason why the stream ended.
+    public func followX509Bundles(
+        _ update: @escaping @Sendable (Result<X509BundleUpdate, WorkloadAPIError>) async throws -> Void
+    ) async throws(WorkloadAPIError) {
+        try await call { client in
+            try await client.fetchX509Bundles(.init(), metadata: Self.metadata, options: Self.streaming) { response in
+                try await Self.follow(response, reading: X509BundleUpdate.init, update)
+            }
+        }
+    }
+
+    /// Follows the JWT bundles this process may judge tokens by, until the endpoint ends the stream.
+    ///
+    /// - Parameter update: Called with the bundles by trust domain, the first at once; throwing ends the stream.
+    /// - Throws: ``WorkloadAPIError`` with the reason why the stream ended.
+    public func followJWTBundles(
+        _ update: @escaping @Sendable (Result<[TrustDomain: JWTBundle], WorkloadAPIError>) async throws -> Void
+    ) async throws(WorkloadAPIError) {
+        try await call { client in
+            try await client.fetchJWTBundles(.init(), metadata: Self.metadata, options: Self.streaming) { response in
+                try await Self.follow(response, reading: JWTBundle.bundles, update)
             }
         }
     }
@@ -79,9 +128,8 @@ public struct WorkloadAPIClient: Sendable {
             $0.spiffeID = id?.description ?? ""
         }
         return try await call { client in
-            var options = CallOptions.defaults
-            options.timeout = timeout
-            let response = try await client.fetchJWTSVID(request, metadata: Self.metadata, options: options)
+            let response = try await client.fetchJWTSVID(
+                request, metadata: Self.metadata, options: Self.options(timeout: timeout))
             guard !response.svids.isEmpty else {
                 throw WorkloadAPIError(.invalidResponse, "the endpoint sent no JWT-SVID")
             }
@@ -94,19 +142,40 @@ public struct WorkloadAPIClient: Sendable {
     /// - Parameters:
     ///   - token: The token.
     ///   - audience: The audience the caller goes by.
+    ///   - timeout: How long to wait.
     /// - Returns: Who the token names, and its claims as JSON.
     /// - Throws: ``WorkloadAPIError`` with code `invalidRequest` when the token is refused.
     public func validateJWTSVID(
-        _ token: String, audience: String
+        _ token: String, audience: String, timeout: Duration = .seconds(10)
     ) async throws(WorkloadAPIError) -> (id: SPIFFEID, claimsJSON: String) {
         let request = WorkloadValidateJWTSVIDRequest.with {
             $0.audience = audience
             $0.svid = token
         }
         return try await call { client in
-            let response = try await client.validateJWTSVID(request, metadata: Self.metadata)
+            let response = try await client.validateJWTSVID(
+                request, metadata: Self.metadata, options: Self.options(timeout: timeout))
             return (try SPIFFEID(response.spiffeID), try response.claims.jsonString())
         }
+    }
+
+    /// Reads a stream: what cannot be read is reported and skipped, what equals the message before it is left out.
+    private static func follow<Message: SwiftProtobuf.Message & Equatable, Update: Sendable>(
+        _ response: StreamingClientResponse<Message>, reading read: (Message) throws -> Update,
+        _ update: (Result<Update, WorkloadAPIError>) async throws -> Void
+    ) async throws {
+        var previous: Message?
+        for try await message in response.messages where message != previous {
+            previous = message
+            let result: Result<Update, WorkloadAPIError>
+            do {
+                result = .success(try read(message))
+            } catch {
+                result = .failure(WorkloadAPIError(reading: error))
+            }
+            try await update(result)
+        }
+        throw WorkloadAPIError(.unavailable, "the endpoint ended the stream")
     }
 
     private func call<Value: Sendable>(
@@ -122,7 +191,7 @@ public struct WorkloadAPIClient: Sendable {
         } catch let error as RPCError {
             throw WorkloadAPIError(error)
         } catch let error as SPIFFEError {
-            throw WorkloadAPIError(.invalidResponse, error.message)
+            throw WorkloadAPIError(reading: error)
         } catch {
             throw WorkloadAPIError(.unavailable, "\(error)")
         }

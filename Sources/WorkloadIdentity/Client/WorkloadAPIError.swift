@@ -1,4 +1,5 @@
 internal import GRPCCore
+internal import SPIFFE
 
 /// Why the workload endpoint did not give what was asked for.
 public struct WorkloadAPIError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -21,6 +22,14 @@ public struct WorkloadAPIError: Error, Hashable, Sendable, CustomStringConvertib
         public static let unsupported = Code("unsupported")
         /// The endpoint answered what it should not have.
         public static let invalidResponse = Code("invalid_response")
+        /// The endpoint gave identities, but none that was asked for.
+        public static let noSuchIdentity = Code("no_such_identity")
+        /// What is held has expired, and the endpoint has not sent anything newer.
+        public static let expired = Code("expired")
+        /// Nothing came within the time allowed.
+        public static let timedOut = Code("timed_out")
+        /// The source was closed.
+        public static let closed = Code("closed")
         /// The endpoint's address is missing or malformed.
         public static let noEndpoint = Code("no_endpoint")
     }
@@ -50,6 +59,15 @@ public struct WorkloadAPIError: Error, Hashable, Sendable, CustomStringConvertib
         default: code = .unavailable
         }
         self.init(code, error.message)
+    }
+
+    /// A message of the endpoint that cannot be read.
+    init(reading error: any Error) {
+        switch error {
+        case let error as WorkloadAPIError: self = error
+        case let error as SPIFFEError: self.init(.invalidResponse, error.message)
+        default: self.init(.invalidResponse, "the endpoint sent what cannot be read")
+        }
     }
 
     /// The message alone.

@@ -1,0 +1,30 @@
+public import SPIFFE
+internal import WorkloadAPIProtos
+
+/// The X.509 bundles this process may judge peers by, as of one message: the whole state, no delta.
+public struct X509BundleUpdate: Hashable, Sendable {
+    /// Bundles by trust domain: the own one and those federated with.
+    ///
+    /// Never empty.
+    public let bundles: [TrustDomain: X509Bundle]
+
+    /// What authorities have revoked; usually empty.
+    public let revocationLists: [RevocationList]
+
+    init(_ message: WorkloadX509BundlesResponse) throws {
+        guard !message.bundles.isEmpty else {
+            throw WorkloadAPIError(.invalidResponse, "the endpoint sent no bundle")
+        }
+        var bundles: [TrustDomain: X509Bundle] = [:]
+        for (name, bytes) in message.bundles {
+            let domain = try TrustDomain(bundleKey: name)
+            guard bundles[domain] == nil else {
+                throw WorkloadAPIError(.invalidResponse, "the endpoint sent two bundles for trust domain \(domain)")
+            }
+            bundles[domain] = X509Bundle(
+                trustDomain: domain, authorities: try DERConcatenation.certificates(in: bytes))
+        }
+        self.bundles = bundles
+        revocationLists = try message.crl.map { try RevocationList.parse(der: $0) }
+    }
+}

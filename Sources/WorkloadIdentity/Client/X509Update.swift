@@ -1,0 +1,71 @@
+internal import Foundation
+public import SPIFFE
+internal import WorkloadAPIProtos
+
+/// Every X.509-SVID of this process and the bundles to judge peers by, as of one message: the whole state, no delta.
+public struct X509Update: Sendable {
+    /// The identities; the first is the default one (WLAPI-11).
+    ///
+    /// Never empty.
+    public let svids: [X509SVID]
+
+    /// Bundles by trust domain: the own one and those federated with.
+    public let bundles: [TrustDomain: X509Bundle]
+
+    /// What authorities have revoked; usually empty.
+    public let revocationLists: [RevocationList]
+
+    /// Creates an update by hand, for a process that has its SVIDs from elsewhere.
+    ///
+    /// - Parameters:
+    ///   - svids: The identities; the first is the default one.
+    ///   - bundles: Whom to judge peers by, one for each trust domain.
+    ///   - revocationLists: What authorities have revoked.
+    /// - Throws: ``WorkloadAPIError`` with code `invalidResponse` when there is no SVID.
+    public init(
+        svids: [X509SVID], bundles: [X509Bundle], revocationLists: [RevocationList] = []
+    ) throws(WorkloadAPIError) {
+        guard !svids.isEmpty else { throw WorkloadAPIError(.invalidResponse, "there is no SVID") }
+        self.svids = svids
+        self.bundles = Dictionary(bundles.map { ($0.trustDomain, $0) }) { $1 }
+        self.revocationLists = revocationLists
+    }
+
+    init(_ message: WorkloadX509SVIDResponse) throws {
+        guard !message.svids.isEmpty else { throw WorkloadAPIError(.invalidResponse, "the endpoint sent no SVID") }
+        var svids: [X509SVID] = []
+        var bundles: [TrustDomain: X509Bundle] = [:]
+        var hints: Set<String> = []
+        for wire in message.svids {
+            let svid = try X509SVID(chain: wire.x509Svid, privateKey: wire.x509SvidKey, hint: wire.hint)
+            guard wire.spiffeID.utf8.elementsEqual("\(svid.id)".utf8) else {
+                throw WorkloadAPIError(.invalidResponse, "a certificate names another identity than its message")
+            }
+            guard !wire.bundle.isEmpty else {
+                throw WorkloadAPIError(.invalidResponse, "an SVID came without the bundle of its trust domain")
+            }
+            let domain = svid.id.trustDomain
+            bundles[domain] = X509Bundle(
+                trustDomain: domain, authorities: try DERConcatenation.certificates(in: wire.bundle))
+            // WLAPI-39: the first with a hint keeps it.
+            if wire.hint.isEmpty || hints.insert(wire.hint).inserted { svids.append(svid) }
+        }
+        for (name, bytes) in message.federatedBundles {
+            let domain = try TrustDomain(bundleKey: name)
+            // The bundle that came with an SVID is the domain's own word.
+            guard bundles[domain] == nil else { continue }
+            bundles[domain] = X509Bundle(
+                trustDomain: domain, authorities: try DERConcatenation.certificates(in: bytes))
+        }
+        self.svids = svids
+        self.bundles = bundles
+        revocationLists = try message.crl.map { try RevocationList.parse(der: $0) }
+    }
+}
+
+extension TrustDomain {
+    /// Reads the key of a bundle map: `spiffe://td`, or `td` as some endpoints write it (GS-10).
+    init(bundleKey text: String) throws(SPIFFEError) {
+        self = try text.utf8.starts(with: "spiffe://".utf8) ? SPIFFEID(text).trustDomain : TrustDomain(text)
+    }
+}
