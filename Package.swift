@@ -29,6 +29,8 @@ let httpTypes = Target.Dependency.product(
     name: "HTTPTypes", package: "swift-http-types", condition: .when(traits: ["Hummingbird"]))
 let hummingbird = Target.Dependency.product(
     name: "Hummingbird", package: "hummingbird", condition: .when(traits: ["Hummingbird"]))
+let hummingbirdCore = Target.Dependency.product(
+    name: "HummingbirdCore", package: "hummingbird", condition: .when(traits: ["Hummingbird"]))
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
@@ -187,8 +189,8 @@ let package = Package(
         .target(
             name: "VerifyServer",
             dependencies: [
-                "Bootstrap", "Platform", "SPIFFE", "WorkloadIdentity", certificates, httpTypes, hummingbird, logging,
-                nioCore, nioPosix,
+                "Bootstrap", "Platform", "SPIFFE", "WorkloadIdentity", asn1, certificates, httpTypes, hummingbirdCore,
+                lifecycle, logging, nioCore, nioPosix,
             ], swiftSettings: strict),
         .target(
             name: "CommandLine",
@@ -245,8 +247,8 @@ let package = Package(
         .testTarget(
             name: "VerifyServerTests",
             dependencies: [
-                "VerifyServer", "Bootstrap", "Platform", "SPIFFE", "TestSupport", "WorkloadIdentity", certificates,
-                hummingbird, logging,
+                "VerifyServer", "Platform", "SPIFFE", "TestSupport", "WorkloadIdentity", certificates, crypto,
+                httpTypes, logging,
             ], swiftSettings: strict),
         .testTarget(name: "PlatformTests", dependencies: ["Platform", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "LinuxKernelTests", dependencies: ["LinuxKernel", "Platform"], swiftSettings: strict),
