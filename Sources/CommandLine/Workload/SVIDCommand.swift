@@ -123,12 +123,20 @@ struct SVIDCommand: AsyncParsableCommand {
         @Argument(help: "The token, or - to read it from standard input.")
         var token: String
 
+        func validate() throws {
+            guard !audience.isEmpty else { throw ValidationError("--audience needs the name you go by") }
+        }
+
         func run() async throws {
             let client = try workload.client()
             let token = token == "-" ? Self.fromStandardInput() : token
             do throws(WorkloadAPIError) {
                 let verdict = try await client.validateJWTSVID(token, audience: audience)
                 output.show(SVIDRendering.verdict(verdict.id, claimsJSON: verdict.claimsJSON))
+            } catch  where error.code == .invalidRequest {
+                throw Failure(
+                    .refused, error.message,
+                    hint: "ask the caller for a token that is valid now and meant for '\(audience)'")
             } catch { throw WorkloadFailure.describe(error, endpoint: client.endpoint) }
         }
 
