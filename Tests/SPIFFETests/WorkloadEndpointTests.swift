@@ -59,6 +59,25 @@ struct WorkloadEndpointTests {
         #expect(error?.code == .invalidEndpoint)
     }
 
+    @Test(
+        "WLEP-20 takes a slash for a slash also where a combining mark follows",
+        arguments: [
+            ("unix:/\u{301}/a", "/\u{301}/a"), ("unix:///\u{301}", "/\u{301}"), ("unix:///a/\u{301}", "/a/\u{301}"),
+        ])
+    func readsBehindCombiningMark(_ text: String, _ path: String) throws {
+        guard case .unix(let read) = try WorkloadEndpoint(text) else {
+            Issue.record("not a socket path: \(text)")
+            return
+        }
+        #expect(read.utf8.elementsEqual(path.utf8))
+    }
+
+    @Test("WLEP-20 refuses an authority also where it is nothing but a combining mark")
+    func refusesCombiningAuthority() {
+        let error = #expect(throws: SPIFFEError.self) { try WorkloadEndpoint("unix://\u{301}/a") }
+        #expect(error?.code == .invalidEndpoint)
+    }
+
     @Test("E09 names the variable that the documents name, and guesses no default")
     func environment() {
         #expect(WorkloadEndpoint.environmentVariable == "SPIFFE_ENDPOINT_SOCKET")

@@ -14,10 +14,12 @@ public enum WorkloadEndpoint: Hashable, Sendable, CustomStringConvertible {
     /// - Parameter text: `unix:///path`, `unix:/path` or `tcp://IP:port`.
     /// - Throws: ``SPIFFEError`` with code `invalidEndpoint` (WLEP-19..21).
     public init(_ text: String) throws(SPIFFEError) {
-        if text.hasPrefix("unix:") {
-            self = try .unix(path: Self.path(in: text.dropFirst("unix:".count)))
-        } else if text.hasPrefix("tcp://") {
-            self = try Self.port(in: text.dropFirst("tcp://".count))
+        // Byte for byte, like the kernel: a slash before a combining mark is a slash.
+        let (unix, tcp) = ("unix:".utf8, "tcp://".utf8)
+        if text.utf8.starts(with: unix) {
+            self = try .unix(path: Self.path(in: text.utf8.dropFirst(unix.count)))
+        } else if text.utf8.starts(with: tcp) {
+            self = try Self.port(in: text.utf8.dropFirst(tcp.count))
         } else {
             throw SPIFFEError(.invalidEndpoint, "workload endpoint must start with unix: or tcp://")
         }
@@ -32,28 +34,28 @@ public enum WorkloadEndpoint: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    private static func path(in rest: Substring) throws(SPIFFEError) -> String {
+    private static func path(in rest: Substring.UTF8View) throws(SPIFFEError) -> String {
         // `unix://run/x` would make `run` an authority (E02); only an empty one is allowed.
-        let path = rest.hasPrefix("//") ? rest.dropFirst(2) : rest
-        guard path.hasPrefix("/"), !path.hasPrefix("//") else {
+        let path = rest.starts(with: "//".utf8) ? rest.dropFirst(2) : rest
+        guard path.starts(with: "/".utf8), !path.starts(with: "//".utf8) else {
             throw SPIFFEError(.invalidEndpoint, "workload endpoint needs an absolute socket path and no authority")
         }
-        guard path.count > 1, !path.hasSuffix("/") else {
+        guard path.count > 1, path.last != UInt8(ascii: "/") else {
             throw SPIFFEError(.invalidEndpoint, "workload endpoint names no socket")
         }
-        guard !path.utf8.contains(where: { $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#") || $0 == 0 }) else {
+        guard !path.contains(where: { $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#") || $0 == 0 }) else {
             throw SPIFFEError(.invalidEndpoint, "workload endpoint has a query, a fragment or a NUL")
         }
-        return String(path)
+        return String(Substring(path))
     }
 
-    private static func port(in rest: Substring) throws(SPIFFEError) -> WorkloadEndpoint {
-        guard let colon = rest.lastIndex(of: ":") else {
+    private static func port(in rest: Substring.UTF8View) throws(SPIFFEError) -> WorkloadEndpoint {
+        guard let colon = rest.lastIndex(of: UInt8(ascii: ":")) else {
             throw SPIFFEError(.invalidEndpoint, "workload endpoint names no port")
         }
-        let (host, digits) = (rest[..<colon], rest[colon...].dropFirst())
-        guard digits.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
-            let port = UInt16(digits), port > 0
+        let (host, digits) = (Substring(rest[..<colon]), rest[colon...].dropFirst())
+        guard digits.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
+            let port = UInt16(Substring(digits)), port > 0
         else {
             throw SPIFFEError(.invalidEndpoint, "workload endpoint port is not between 1 and 65535")
         }
