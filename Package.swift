@@ -232,6 +232,10 @@ let package = Package(
         .target(
             name: "StoreContract", dependencies: ["IssuerDomain", "SPIFFE", "Platform", "TestSupport"],
             path: "Tests/StoreContract", swiftSettings: strict),
+        // Compiled here so that it cannot fall behind; run by Tests/Fuzz/run, which compiles it once more.
+        .target(
+            name: "FuzzTargets", dependencies: ["SPIFFE", certificates, crypto], path: "Tests/Fuzz/Targets",
+            swiftSettings: strict),
         .testTarget(
             name: "SPIFFETests",
             dependencies: ["SPIFFE", "TestSupport", asn1, certificates, crypto, cryptoExtras], swiftSettings: strict),

@@ -1,0 +1,15 @@
+/// A bug put between a target and the code under test, to show that the target would notice one.
+///
+/// `Tests/Fuzz/run` starts every target once with its flaw, and fails when the fuzzer does not find it. None of the
+/// inputs it starts from is enough to find one; they must be changed.
+struct Flaw {
+    /// Text as a lenient reader takes it, which passes over most control characters.
+    func text(_ input: [UInt8]) -> [UInt8] { input.filter { !(0x0E...0x1F).contains($0) } }
+
+    /// DER as a lenient reader takes it, which passes over what follows the last sequence and does not begin another.
+    func der(_ input: [UInt8]) -> [UInt8] {
+        var rest = input[...]
+        while rest.first == 0x30, let length = DERForest.lengthOfFirst(in: rest) { rest = rest.dropFirst(length) }
+        return rest.first == 0x30 ? input : Array(input[..<rest.startIndex])
+    }
+}
