@@ -1,9 +1,9 @@
-internal import SPIFFE
-internal import WorkloadAPIProtos
+package import SPIFFE
+package import WorkloadAPIProtos
 
 extension JWTBundle {
-    /// Reads every bundle of one message.
-    static func bundles(_ message: WorkloadJWTBundlesResponse) throws -> [TrustDomain: JWTBundle] {
+    /// Reads every bundle of one message, all of them or none.
+    package static func bundles(_ message: WorkloadJWTBundlesResponse) throws -> [TrustDomain: JWTBundle] {
         guard !message.bundles.isEmpty else {
             throw WorkloadAPIError(.invalidResponse, "the endpoint sent no bundle")
         }

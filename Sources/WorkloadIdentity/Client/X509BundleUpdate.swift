@@ -1,5 +1,5 @@
 public import SPIFFE
-internal import WorkloadAPIProtos
+package import WorkloadAPIProtos
 
 /// The X.509 bundles this process may judge peers by, as of one message: the whole state, no delta.
 public struct X509BundleUpdate: Hashable, Sendable {
@@ -11,7 +11,8 @@ public struct X509BundleUpdate: Hashable, Sendable {
     /// What authorities have revoked; usually empty.
     public let revocationLists: [RevocationList]
 
-    init(_ message: WorkloadX509BundlesResponse) throws {
+    /// Reads one message, all of it or nothing.
+    package init(_ message: WorkloadX509BundlesResponse) throws {
         guard !message.bundles.isEmpty else {
             throw WorkloadAPIError(.invalidResponse, "the endpoint sent no bundle")
         }

@@ -1,6 +1,6 @@
 internal import Foundation
 public import SPIFFE
-internal import WorkloadAPIProtos
+package import WorkloadAPIProtos
 
 /// Every X.509-SVID of this process and the bundles to judge peers by, as of one message: the whole state, no delta.
 public struct X509Update: Sendable {
@@ -31,11 +31,12 @@ public struct X509Update: Sendable {
         self.revocationLists = revocationLists
     }
 
-    init(_ message: WorkloadX509SVIDResponse) throws {
+    /// Reads one message, all of it or nothing.
+    package init(_ message: WorkloadX509SVIDResponse) throws {
         guard !message.svids.isEmpty else { throw WorkloadAPIError(.invalidResponse, "the endpoint sent no SVID") }
         var svids: [X509SVID] = []
         var bundles: [TrustDomain: X509Bundle] = [:]
-        var hints: Set<String> = []
+        var hints: Set<ExactText> = []
         for wire in message.svids {
             let svid = try X509SVID(chain: wire.x509Svid, privateKey: wire.x509SvidKey, hint: wire.hint)
             guard wire.spiffeID.utf8.elementsEqual("\(svid.id)".utf8) else {
@@ -48,12 +49,17 @@ public struct X509Update: Sendable {
             bundles[domain] = X509Bundle(
                 trustDomain: domain, authorities: try DERConcatenation.certificates(in: wire.bundle))
             // WLAPI-39: the first with a hint keeps it.
-            if wire.hint.isEmpty || hints.insert(wire.hint).inserted { svids.append(svid) }
+            if wire.hint.isEmpty || hints.insert(ExactText(wire.hint)).inserted { svids.append(svid) }
         }
+        let own = Set(bundles.keys)
         for (name, bytes) in message.federatedBundles {
             let domain = try TrustDomain(bundleKey: name)
             // The bundle that came with an SVID is the domain's own word.
-            guard bundles[domain] == nil else { continue }
+            guard !own.contains(domain) else { continue }
+            // Two spellings of one key: which came last would be chance.
+            guard bundles[domain] == nil else {
+                throw WorkloadAPIError(.invalidResponse, "the endpoint sent two bundles for trust domain \(domain)")
+            }
             bundles[domain] = X509Bundle(
                 trustDomain: domain, authorities: try DERConcatenation.certificates(in: bytes))
         }
