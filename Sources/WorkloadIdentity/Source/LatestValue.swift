@@ -4,12 +4,14 @@ internal import Synchronization
 ///
 /// Nothing queues up: whoever is slow sees the newest value and none of those between, so a flood of updates costs no
 /// memory.
-final class LatestValue<Value: Sendable>: Sendable {
-    struct Snapshot: Sendable {
-        let value: Value?
+package final class LatestValue<Value: Sendable>: Sendable {
+    /// The value at one moment.
+    package struct Snapshot: Sendable {
+        /// Nil before the first, and once closed.
+        package let value: Value?
         /// Grows with every change; zero before the first.
-        let version: UInt64
-        let isClosed: Bool
+        package let version: UInt64
+        package let isClosed: Bool
     }
 
     private struct State {
@@ -22,16 +24,18 @@ final class LatestValue<Value: Sendable>: Sendable {
 
     private let state: Mutex<State>
 
-    init(_ value: Value? = nil) {
+    /// Begins with a value, or without one.
+    package init(_ value: Value? = nil) {
         state = Mutex(State(value: value, version: value == nil ? 0 : 1))
     }
 
-    var snapshot: Snapshot {
+    /// What is held now.
+    package var snapshot: Snapshot {
         state.withLock { Snapshot(value: $0.value, version: $0.version, isClosed: $0.isClosed) }
     }
 
     /// Replaces the value; has no effect once closed.
-    func set(_ value: Value) {
+    package func set(_ value: Value) {
         wake { state in
             guard !state.isClosed else { return false }
             state.value = value
@@ -40,16 +44,17 @@ final class LatestValue<Value: Sendable>: Sendable {
         }
     }
 
-    /// Ends every wait, now and later.
-    func close() {
+    /// Ends every wait, now and later, and lets go of the value.
+    package func close() {
         wake { state in
+            state.value = nil
             state.isClosed = true
             return true
         }
     }
 
     /// Waits until there is something newer than a version, until closed, or until cancelled.
-    func change(after version: UInt64) async -> Snapshot {
+    package func change(after version: UInt64) async -> Snapshot {
         let id = state.withLock { state in
             state.nextWaiter += 1
             return state.nextWaiter

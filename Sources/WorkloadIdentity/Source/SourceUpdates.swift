@@ -23,7 +23,7 @@ public struct SourceUpdates<Value: Sendable>: AsyncSequence, Sendable {
         /// - Returns: The newest state; nil once the source is closed or the task cancelled.
         public mutating func next() async -> Element? {
             let snapshot = await latest.change(after: seen)
-            guard !snapshot.isClosed, snapshot.version > seen else { return nil }
+            guard !snapshot.isClosed, snapshot.version > seen, !Task.isCancelled else { return nil }
             seen = snapshot.version
             return snapshot.value
         }

@@ -108,6 +108,7 @@ public final class X509Source: Sendable {
     public func close() async {
         latest.close()
         await life?.close()
+        materials.removeAll()
     }
 
     /// The instant by which this source judges.

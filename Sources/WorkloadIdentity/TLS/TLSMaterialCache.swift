@@ -15,4 +15,7 @@ final class TLSMaterialCache: Sendable {
         last.withLock { $0 = (svid, material) }
         return material
     }
+
+    /// Lets go of the key.
+    func removeAll() { last.withLock { $0 = nil } }
 }

@@ -7,7 +7,12 @@ extension X509Source {
     ///
     /// Loading a key costs more than signing with it, so the last one is kept for as long as it is the present one.
     package func material() throws -> TLSMaterial {
-        let svid = try svid
+        let svid: X509SVID
+        do { svid = try self.svid } catch {
+            // What was taken back is not kept here either.
+            materials.removeAll()
+            throw error
+        }
         return try materials.material(for: svid)
     }
 
