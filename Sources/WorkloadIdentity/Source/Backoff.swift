@@ -7,11 +7,16 @@ package struct Backoff: Hashable, Sendable {
     /// The longest pause.
     package let maximum: Duration
 
+    /// What lasted this long did not fail; what ended sooner did, whatever it brought.
+    package let steady: Duration
+
     private var attempts = 0
 
     /// Creates a backoff at its beginning.
-    package init(initial: Duration = .milliseconds(200), maximum: Duration = .seconds(10)) {
-        (self.initial, self.maximum) = (initial, maximum)
+    package init(
+        initial: Duration = .milliseconds(200), maximum: Duration = .seconds(10), steady: Duration = .seconds(1)
+    ) {
+        (self.initial, self.maximum, self.steady) = (initial, maximum, steady)
     }
 
     /// The pause before the next attempt.
