@@ -37,16 +37,19 @@ public final class JWTSource: Sendable {
         }
         let follower = StreamFollower(
             name: "jwt-bundles", latest: bundles, backoff: options.backoff, logger: options.logger
-        ) { update throws(WorkloadAPIError) in try await client.followJWTBundles(update) }
+        ) { update throws(WorkloadAPIError) in
+            do throws(WorkloadAPIError) {
+                try await client.followJWTBundles(update)
+            } catch {
+                // WLAPI-40: the tokens go first, so that whoever learns of it finds none.
+                if error.code == .noIdentity { await cache.removeAll() }
+                throw error
+            }
+        }
         let life = SourceLife {
             await withTaskGroup(of: Void.self) { group in
                 group.addTask { await follower.run(using: MachineEntropy()) }
-                group.addTask { await cache.run() }
-                group.addTask {
-                    for await update in SourceUpdates(latest: bundles) {
-                        if case .failure = update { await cache.removeAll() }
-                    }
-                }
+                group.addTask { await cache.run(sleepingUntil: MachineClock.sleep) }
             }
         } onClose: {
             bundles.close()

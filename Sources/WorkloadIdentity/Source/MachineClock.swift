@@ -3,6 +3,11 @@ internal import Foundation
 /// The machine's calendar clock, for values whose user did not bring another.
 enum MachineClock {
     static let now: @Sendable () -> Date = { Date() }
+
+    /// Waits for an instant, but a minute at most: a calendar clock may be set, and a sleeping machine's timers do not run.
+    static let sleep: @Sendable (Date) async throws -> Void = { deadline in
+        try await Task.sleep(for: .seconds(min(max(0, deadline.timeIntervalSince(now())), 60)))
+    }
 }
 
 /// The machine's generator; here it only spreads retries.
