@@ -130,10 +130,7 @@ public struct WorkloadAPIClient: Sendable {
         return try await call { client in
             let response = try await client.fetchJWTSVID(
                 request, metadata: Self.metadata, options: Self.options(timeout: timeout))
-            guard !response.svids.isEmpty else {
-                throw WorkloadAPIError(.invalidResponse, "the endpoint sent no JWT-SVID")
-            }
-            return try response.svids.map { try FetchedJWTSVID($0) }
+            return try FetchedJWTSVID.tokens(response, for: audience, as: id)
         }
     }
 
