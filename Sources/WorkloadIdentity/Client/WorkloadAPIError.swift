@@ -1,5 +1,6 @@
 internal import GRPCCore
 internal import SPIFFE
+internal import SwiftProtobuf
 
 /// Why the workload endpoint did not give what was asked for.
 public struct WorkloadAPIError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -51,6 +52,11 @@ public struct WorkloadAPIError: Error, Hashable, Sendable, CustomStringConvertib
     }
 
     init(_ error: RPCError) {
+        // Not the endpoint's word, but this side's on bytes that are no message.
+        guard !(error.cause is BinaryDecodingError) else {
+            self.init(reading: error)
+            return
+        }
         let code: Code
         switch error.code {
         case .permissionDenied: code = .noIdentity
@@ -58,7 +64,7 @@ public struct WorkloadAPIError: Error, Hashable, Sendable, CustomStringConvertib
         case .unimplemented: code = .unsupported
         default: code = .unavailable
         }
-        self.init(code, error.message)
+        self.init(code, Self.sentence(error.message))
     }
 
     /// A message of the endpoint that cannot be read.
@@ -68,6 +74,12 @@ public struct WorkloadAPIError: Error, Hashable, Sendable, CustomStringConvertib
         case let error as SPIFFEError: self.init(.invalidResponse, error.message)
         default: self.init(.invalidResponse, "the endpoint sent what cannot be read")
         }
+    }
+
+    /// What an endpoint said, fit for one line of a log.
+    private static func sentence(_ text: String) -> String {
+        let scalars = text.unicodeScalars.prefix(512).map { $0.properties.generalCategory == .control ? " " : $0 }
+        return String(String.UnicodeScalarView(scalars))
     }
 
     /// The message alone.
