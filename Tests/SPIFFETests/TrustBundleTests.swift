@@ -37,7 +37,7 @@ struct TrustBundleTests {
         return try TrustBundle(json: JSONValue.object(document).compactText.utf8, trustDomain: TrustDomain.example)
     }
 
-    @Test("B01 reads an empty list of keys as a bundle that revokes everything")
+    @Test("B01 X509-37 reads an empty list of keys as a bundle that revokes everything")
     func empty() throws {
         let bundle = try TrustBundle(json: #"{"keys":[]}"#.utf8, trustDomain: TrustDomain.example)
         #expect(bundle.trustDomain.name == "example.org")
@@ -101,7 +101,7 @@ struct TrustBundleTests {
         }
     }
 
-    @Test("B06 skips an X.509 entry without a certificate")
+    @Test("B06 X509-35 skips an X.509 entry without a certificate")
     func noCertificate() throws {
         let certificate = try Self.ca.get().certificate
         let missing = [JSONValue?.none, .null, .array([]), .string("AAAA"), .array([.null]), .array([.string("!")])]
@@ -111,7 +111,7 @@ struct TrustBundleTests {
         }
     }
 
-    @Test("B07 uses the first of several certificates")
+    @Test("B07 X509-36 uses the first of several certificates")
     func severalCertificates() throws {
         let (first, second) = (try Self.ca.get().certificate, try TestCA(commonName: "second").certificate)
         let bundle = try read([

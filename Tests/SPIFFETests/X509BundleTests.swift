@@ -47,7 +47,10 @@ struct X509BundleTests {
         let pem = try Self.authorities.get()[0].pemText()
         let key = pem.replacing("CERTIFICATE", with: "PUBLIC KEY")
         let cut = String(pem.dropLast(30))
-        for text in [key, pem + key, cut, pem + cut, pem.replacing("MII", with: "M!I"), "certificate"] {
+        for text in [
+            key, pem + key, cut, pem + cut, pem + pem.replacing("CERTIFICATE-----\n", with: "CERTIFICATE-----"),
+            pem.replacing("MII", with: "M!I"), "certificate",
+        ] {
             let error = #expect(throws: SPIFFEError.self) { try X509Bundle(pem: text, trustDomain: .example) }
             #expect(error?.code == .invalidBundle)
         }

@@ -119,6 +119,16 @@ extension PathCase {
                 ]
             })
         },
+        .sound("X13 an empty subject with a SAN that is not critical: a rule for issuers") {
+            try chain(leaf: { $0.commonName = nil })
+        },
+        .sound("X14 authorities that may also make digital signatures, and have an ID with a path") {
+            let change = { @Sendable (recipe: inout CertificateRecipe) in
+                recipe.keyUsage = KeyUsage(digitalSignature: true, keyCertSign: true, cRLSign: true)
+                recipe.uris = ["spiffe://example.org/ca"]
+            }
+            return try chain(root: change, intermediate: change)
+        },
         .sound("an unknown extension that is not critical") {
             try chain(leaf: {
                 $0.moreExtensions = [Certificate.Extension(oid: [1, 2, 3, 4], critical: false, value: [0x05, 0x00])]

@@ -250,6 +250,24 @@ struct X509RevocationTests {
         }
     }
 
+    @Test("refuses a signature that is not whole bytes")
+    func unusedBits() throws {
+        let ca = try TestCA()
+        let recipe = try RevocationListRecipe(of: ca, revoking: [])
+        // Only when its last bit is zero may a bit string call it unused.
+        let sound = try #require(
+            (0..<64).lazy.compactMap { _ in try? recipe.der(signedBy: ca.key) }.first { $0.last.map { $0 & 1 } == 0 })
+        let start = try DER.sequence(DER.parse(sound), identifier: .sequence) { nodes in
+            _ = (nodes.next(), nodes.next())
+            return nodes.next()?.encodedBytes.startIndex
+        }
+        var changed = sound
+        changed[try #require(start) + 2] = 1
+        #expect(throws: Never.self) { try RevocationList.parse(der: sound) }
+        let error = #expect(throws: SPIFFEError.self) { try RevocationList.parse(der: changed) }
+        #expect(error?.code == .invalidRevocationList)
+    }
+
     @Test("reads and honours what OpenSSL makes")
     func openSSL() throws {
         let certificates = try [OpenSSLFixture.authority, OpenSSLFixture.revoked, OpenSSLFixture.kept].map {

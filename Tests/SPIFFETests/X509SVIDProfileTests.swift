@@ -42,26 +42,32 @@ struct LeafCase: Sendable, CustomTestStringConvertible {
 
     /// Leaves that are none.
     static let unsound = [
-        LeafCase("X02 a second URI SAN of another scheme") { $0.uris.append("https://x") },
-        LeafCase("X02 a second URI SAN of another scheme, first") { $0.uris.insert("https://x", at: 0) },
-        LeafCase("X02 the same SPIFFE ID twice") { $0.uris += $0.uris },
-        LeafCase("X02 no URI SAN") { $0.uris = [] },
-        LeafCase("X02 a DNS SAN only") { recipe in
+        LeafCase("X02 X509-29 a second URI SAN of another scheme") { $0.uris.append("https://x") },
+        LeafCase("X02 X509-29 a second URI SAN of another scheme, first") { $0.uris.insert("https://x", at: 0) },
+        LeafCase("X02 X509-29 the same SPIFFE ID twice") { $0.uris += $0.uris },
+        LeafCase("X02 X509-29 no URI SAN") { $0.uris = [] },
+        LeafCase("X02 X509-29 a DNS SAN only") { recipe in
             recipe.uris = []
             recipe.dnsNames = ["example.org"]
         },
-        LeafCase("X03 another scheme", code: .invalidID) { $0.uris = ["https://example.org/w"] },
-        LeafCase("X03 a SPIFFE ID that breaks a rule", code: .invalidID) { $0.uris = ["spiffe://example.org/w/"] },
-        LeafCase("X03 a trust domain in upper case", code: .invalidTrustDomain) {
+        LeafCase("X03 X509-27 another scheme", code: .invalidID) { $0.uris = ["https://example.org/w"] },
+        LeafCase("X03 X509-27 a SPIFFE ID that breaks a rule", code: .invalidID) {
+            $0.uris = ["spiffe://example.org/w/"]
+        },
+        LeafCase("X03 X509-27 a trust domain in upper case", code: .invalidTrustDomain) {
             $0.uris = ["spiffe://Example.org/w"]
         },
-        LeafCase("X05 the trust domain's own ID") { $0.uris = ["spiffe://example.org"] },
-        LeafCase("X06 an authority") { $0.basicConstraints = .isCertificateAuthority(maxPathLength: nil) },
-        LeafCase("X06 an authority of path length 0") {
+        LeafCase("X05 X509-28 the trust domain's own ID") { $0.uris = ["spiffe://example.org"] },
+        LeafCase("X06 X509-25 an authority") { $0.basicConstraints = .isCertificateAuthority(maxPathLength: nil) },
+        LeafCase("X06 X509-25 an authority of path length 0") {
             $0.basicConstraints = .isCertificateAuthority(maxPathLength: 0)
         },
-        LeafCase("X07 may sign certificates") { $0.keyUsage = KeyUsage(digitalSignature: true, keyCertSign: true) },
-        LeafCase("X07 may sign revocation lists") { $0.keyUsage = KeyUsage(digitalSignature: true, cRLSign: true) },
+        LeafCase("X07 X509-26 may sign certificates") {
+            $0.keyUsage = KeyUsage(digitalSignature: true, keyCertSign: true)
+        },
+        LeafCase("X07 X509-26 may sign revocation lists") {
+            $0.keyUsage = KeyUsage(digitalSignature: true, cRLSign: true)
+        },
         LeafCase("X08 no key usage") { $0.keyUsage = nil },
         LeafCase("X08 no digital signatures") { $0.keyUsage = KeyUsage(keyEncipherment: true, keyAgreement: true) },
     ]

@@ -192,8 +192,9 @@ struct X509SVIDTests {
         #expect(throws: Never.self) { try X509SVID(pemChain: chain, pemKey: sound) }
         let sec1 = PEMDocument(type: "EC PRIVATE " + "KEY", derBytes: Array(try Self.sec1(of: leaf.key))).pemString
         let mislabelled = PEMDocument(type: "PRIVATE " + "KEY", derBytes: Array(try Self.sec1(of: leaf.key))).pemString
+        let encrypted = PEMDocument(type: "ENCRYPTED PRIVATE " + "KEY", derBytes: Array(leaf.pkcs8)).pemString
         let padding = String(repeating: "x", count: 1 << 16)
-        for key in [sec1, mislabelled, sound + "\n" + sound, "", chain, padding + sound] {
+        for key in [sec1, mislabelled, encrypted, sound + "\n" + sound, "", chain, padding + sound] {
             let error = #expect(throws: SPIFFEError.self) { try X509SVID(pemChain: chain, pemKey: key) }
             #expect(error?.code == .invalidPrivateKey)
         }

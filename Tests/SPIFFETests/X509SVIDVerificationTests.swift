@@ -95,7 +95,7 @@ struct X509SVIDVerificationTests {
         #expect(refusal(of: [try ca.leaf().certificate], holding: [ca]) == .untrusted)
     }
 
-    @Test("X16 refuses a sound chain when only another domain's bundle is held")
+    @Test("X16 X509-30 refuses a sound chain when only another domain's bundle is held")
     func onlyForeignBundle() throws {
         let ca = try Self.ca.get()
         let other = try TestCA("other.org")
@@ -115,7 +115,7 @@ struct X509SVIDVerificationTests {
         #expect(error?.code == .unknownTrustDomain)
     }
 
-    @Test("X17 refuses a leaf of one domain signed by the authority of another, though both bundles are held")
+    @Test("X17 X509-30 refuses a leaf of one domain signed by the authority of another, though both bundles are held")
     func crossSigned() throws {
         let ca = try Self.ca.get()
         let other = try TestCA("other.org")

@@ -22,6 +22,11 @@ enum CertificatePEM {
         guard let documents = try? PEMDocument.parseMultiple(pemString: text), !documents.isEmpty else {
             throw SPIFFEError(code, "text is not PEM with certificates")
         }
+        // The parser passes over a block whose first line runs on, and a bundle would silently lack an authority.
+        guard
+            text.utf8.split(separator: "-----BEGIN ".utf8, omittingEmptySubsequences: false).count == documents.count
+                + 1
+        else { throw SPIFFEError(code, "text holds a PEM block that cannot be parsed") }
         guard documents.count <= DERConcatenation.maximumCount else {
             throw SPIFFEError(code, "more than \(DERConcatenation.maximumCount) certificates in one text")
         }
