@@ -34,6 +34,9 @@ let hummingbirdCore = Target.Dependency.product(
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 let lifecycle = Target.Dependency.product(
@@ -115,7 +118,8 @@ let package = Package(
             ], swiftSettings: strict),
         .target(
             name: "WorkloadIdentityAsyncHTTPClient",
-            dependencies: ["SPIFFE", "WorkloadIdentity", asyncHTTPClient, nioCore, nioSSL], swiftSettings: strict),
+            dependencies: ["SPIFFE", "WorkloadIdentity", asyncHTTPClient, nioCore, nioHTTP1, nioSSL, nioTLS],
+            swiftSettings: strict),
         .target(
             name: "WorkloadIdentityGRPC",
             dependencies: [
@@ -124,7 +128,9 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "WorkloadIdentityHummingbird",
-            dependencies: ["SPIFFE", "WorkloadIdentity", httpTypes, hummingbird, logging, nioCore, nioSSL],
+            dependencies: [
+                "SPIFFE", "WorkloadIdentity", httpTypes, hummingbird, hummingbirdCore, logging, nioCore, nioSSL,
+            ],
             swiftSettings: strict),
         .target(
             name: "GRPCConnections",
@@ -215,11 +221,13 @@ let package = Package(
             path: "Sources/Examples/GRPCService", exclude: ["proto"], swiftSettings: strict),
         .executableTarget(
             name: "example-http-service",
-            dependencies: ["SPIFFE", "WorkloadIdentity", "WorkloadIdentityHummingbird", hummingbird],
+            dependencies: ["SPIFFE", "WorkloadIdentity", "WorkloadIdentityHummingbird", hummingbird, hummingbirdCore],
             path: "Sources/Examples/HTTPService", swiftSettings: strict),
         .executableTarget(
             name: "example-http-client",
-            dependencies: ["SPIFFE", "WorkloadIdentity", "WorkloadIdentityAsyncHTTPClient", asyncHTTPClient],
+            dependencies: [
+                "SPIFFE", "WorkloadIdentity", "WorkloadIdentityAsyncHTTPClient", asyncHTTPClient, nioCore, nioHTTP1,
+            ],
             path: "Sources/Examples/HTTPClient", swiftSettings: strict),
 
         // Tests.
@@ -247,6 +255,18 @@ let package = Package(
                 certificates, crypto, grpcCore, grpcHTTP2, grpcProtobuf, hummingbird, logging, nioCore, nioPosix,
                 nioSSL,
                 protobuf,
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "WorkloadIdentityAsyncHTTPClientTests",
+            dependencies: [
+                "SPIFFE", "TestSupport", "WorkloadIdentity", "WorkloadIdentityAsyncHTTPClient", asyncHTTPClient,
+                certificates, nioCore, nioHTTP1, nioPosix, nioSSL,
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "WorkloadIdentityHummingbirdTests",
+            dependencies: [
+                "SPIFFE", "TestSupport", "WorkloadIdentity", "WorkloadIdentityHummingbird", certificates, crypto,
+                httpTypes, hummingbird, hummingbirdCore, logging, nioCore, nioEmbedded, nioPosix, nioSSL,
             ], swiftSettings: strict),
         .testTarget(
             name: "VerifyServerTests",

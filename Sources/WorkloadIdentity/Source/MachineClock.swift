@@ -1,8 +1,8 @@
-internal import Foundation
+package import Foundation
 
 /// The machine's calendar clock, for values whose user did not bring another.
-enum MachineClock {
-    static let now: @Sendable () -> Date = { Date() }
+package enum MachineClock {
+    package static let now: @Sendable () -> Date = { Date() }
 
     /// Waits for an instant, but a minute at most: a calendar clock may be set, and a sleeping machine's timers do not run.
     static let sleep: @Sendable (Date) async throws -> Void = { deadline in

@@ -1,0 +1,8 @@
+#if Hummingbird
+    internal import WorkloadIdentity
+
+    /// The TLS peer of the connection that the present task serves.
+    enum ConnectionPeer {
+        @TaskLocal static var current: TLSPeer?
+    }
+#endif
