@@ -123,7 +123,7 @@ let package = Package(
         .target(
             name: "WorkloadIdentityGRPC",
             dependencies: [
-                "GRPCConnections", "SPIFFE", "WorkloadIdentity", certificates, grpcCore, grpcHTTP2, nioCore, nioSSL,
+                "GRPCConnections", "SPIFFE", "WorkloadIdentity", grpcCore, grpcHTTP2, logging, nioCore, nioSSL,
             ],
             swiftSettings: strict),
         .target(
@@ -134,8 +134,7 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "GRPCConnections",
-            dependencies: ["SPIFFE", certificates, grpcCore, grpcHTTP2, nioCore, nioPosix, nioSSL],
-            swiftSettings: strict),
+            dependencies: [grpcCore, grpcHTTP2, nioCore, nioPosix], swiftSettings: strict),
 
         // Seams.
         .target(name: "Platform", swiftSettings: strict),
@@ -173,23 +172,27 @@ let package = Package(
         .target(
             name: "Bootstrap",
             dependencies: [
-                "SPIFFE", "Platform", "LinuxKernel", "HealthProtos", certificates, configuration, grpcCore, grpcHTTP2,
-                lifecycle, logging, nioCore, nioPosix, nioSSL, protobuf, system, yams,
+                "GRPCConnections", "SPIFFE", "Platform", "LinuxKernel", "HealthProtos", "WorkloadIdentity",
+                certificates, configuration, grpcCore, grpcHTTP2, lifecycle, logging, nioCore, nioPosix, nioSSL,
+                protobuf, system, yams,
             ], swiftSettings: strict),
 
         // Assemblies.
         .target(
             name: "IssuerServer",
             dependencies: [
-                "IssuerDomain", "SQLiteStore", "KeyStore", "IssuerAPIProtos", "Bootstrap", "SPIFFE", "Platform",
-                "LinuxKernel", asn1, certificates, crypto, grpcCore, grpcHTTP2, grpcInProcess, grpcProtobuf, lifecycle,
+                "IssuerDomain", "SQLiteStore", "KeyStore", "IssuerAPIProtos", "Bootstrap", "GRPCConnections", "SPIFFE",
+                "Platform", "LinuxKernel", "WorkloadIdentity", asn1, certificates, crypto, grpcCore, grpcHTTP2,
+                grpcInProcess, grpcProtobuf, lifecycle,
                 logging, nioCore, protobuf,
             ], swiftSettings: strict),
         .target(
             name: "NodeAgent",
             dependencies: [
-                "AgentDomain", "WorkloadAttestation", "WorkloadAPIProtos", "IssuerAPIProtos", "Bootstrap", "SPIFFE",
-                "Platform", "LinuxKernel", asn1, certificates, crypto, grpcCore, grpcHTTP2, grpcProtobuf, lifecycle,
+                "AgentDomain", "WorkloadAttestation", "WorkloadAPIProtos", "IssuerAPIProtos", "Bootstrap",
+                "GRPCConnections",
+                "SPIFFE", "Platform", "LinuxKernel", asn1, certificates, crypto, grpcCore, grpcHTTP2, grpcProtobuf,
+                lifecycle,
                 logging, nioCore, nioSSL, protobuf,
             ], swiftSettings: strict),
         .target(
@@ -267,6 +270,12 @@ let package = Package(
             dependencies: [
                 "SPIFFE", "TestSupport", "WorkloadIdentity", "WorkloadIdentityHummingbird", certificates, crypto,
                 httpTypes, hummingbird, hummingbirdCore, logging, nioCore, nioEmbedded, nioPosix, nioSSL,
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "WorkloadIdentityGRPCTests",
+            dependencies: [
+                "WorkloadIdentityGRPC", "WorkloadIdentity", "WorkloadAPIProtos", "SPIFFE", "TestSupport", certificates,
+                crypto, grpcCore, grpcHTTP2, logging, nioCore, protobuf,
             ], swiftSettings: strict),
         .testTarget(
             name: "VerifyServerTests",

@@ -3,6 +3,7 @@ internal import NIOCore
 internal import NIOSSL
 internal import Platform
 package import SPIFFE
+internal import WorkloadIdentity
 package import X509
 
 /// Client transports to an issuer: TLS whose server is known by its SPIFFE ID, never by its host name.

@@ -1,4 +1,3 @@
-internal import NIOSSL
 package import Platform
 
 /// A certificate chain with its key, as TLS presents it.
@@ -9,10 +8,4 @@ package struct TLSIdentity: Hashable, Sendable {
     package let key: SecretBytes
 
     package init(chain: [[UInt8]], key: SecretBytes) { (self.chain, self.key) = (chain, key) }
-
-    func certificates() throws -> [NIOSSLCertificate] {
-        try chain.map { try NIOSSLCertificate(bytes: $0, format: .der) }
-    }
-
-    func privateKey() throws -> NIOSSLPrivateKey { try NIOSSLPrivateKey(bytes: key.exposed, format: .der) }
 }

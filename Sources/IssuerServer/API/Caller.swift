@@ -1,9 +1,9 @@
-package import Bootstrap
 internal import GRPCCore
 internal import IssuerDomain
 package import LinuxKernel
 internal import Platform
 internal import SPIFFE
+package import WorkloadIdentity
 internal import X509
 
 /// Who makes a call, as the transport that carried it knows.

@@ -1,5 +1,6 @@
 package import Bootstrap
 internal import Foundation
+internal import GRPCConnections
 internal import GRPCCore
 package import GRPCInProcessTransport
 internal import GRPCNIOTransportHTTP2Posix
@@ -12,6 +13,7 @@ package import Platform
 package import SPIFFE
 internal import SQLiteStore
 package import ServiceLifecycle
+internal import WorkloadIdentity
 
 /// An issuer, opened and ready to be run.
 package struct Issuer: Sendable {
@@ -64,15 +66,26 @@ package struct Issuer: Sendable {
             PeerCredentialsReader.read(from: channel).map { LocalCaller(credentials: $0) }
         }
         if let listener = configuration.listener {
-            let acceptor = TLSAcceptor(identity: { [serverSVID] in serverSVID.identity }) {
-                [authorities, clock] presented throws(SPIFFEError) in
-                try X509SVIDVerification.verify(presented, at: clock.now) {
-                    $0 == authorities.snapshot.bundle.trustDomain ? authorities.snapshot.bundle.x509 : nil
-                }
+            let tls = TLSCore { [serverSVID] in
+                serverSVID.material
+            } verify: { [authorities, clock] presented throws(PeerRefusal) in
+                do throws(SPIFFEError) {
+                    return try X509SVIDVerification.verify(presented, at: clock.now) {
+                        $0 == authorities.snapshot.bundle.trustDomain ? authorities.snapshot.bundle.x509 : nil
+                    }
+                } catch { throw PeerRefusal(error) }
             }
+            // Everyone is asked for a certificate, nobody must have one, and one that comes is good or ends the connection.
             tcp = ConnectionAwareTransport(
                 endpoint: listener, limits: .issuer, security: .configured(requireALPN: true)
-            ) { channel in acceptor.accept(channel).map { TLSCaller(peer: $0) } }
+            ) { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let (handler, peer) = try tls.serverHandler(
+                        applicationProtocols: ["h2"], clientCertificate: .optional)
+                    try channel.pipeline.syncOperations.addHandler(handler)
+                    return TLSCaller(peer: peer)
+                }
+            }
         } else {
             tcp = nil
         }

@@ -1,4 +1,3 @@
-internal import Bootstrap
 internal import Crypto
 internal import Foundation
 internal import IssuerDomain
@@ -6,12 +5,13 @@ internal import Platform
 internal import SPIFFE
 internal import SwiftASN1
 internal import Synchronization
+internal import WorkloadIdentity
 internal import X509
 
 /// The server's own X.509-SVID, by which agents know it.
 final class ServerSVID: Sendable {
     private struct Current {
-        let identity: TLSIdentity
+        let material: TLSMaterial
         let due: Date
     }
 
@@ -25,7 +25,7 @@ final class ServerSVID: Sendable {
     }
 
     /// What to present to agents now.
-    var identity: TLSIdentity { current.withLock { $0.identity } }
+    var material: TLSMaterial { current.withLock { $0.material } }
 
     /// Replaces the SVID when half of its life is over.
     func renewIfDue(issuer: SVIDIssuer, now: Date, using entropy: some Entropy) throws {
@@ -44,7 +44,7 @@ final class ServerSVID: Sendable {
             now: now, using: &entropy)
         let validity = svid.lifetime.validity
         return Current(
-            identity: TLSIdentity(chain: svid.chain, key: SecretBytes(key.derRepresentation)),
+            material: try TLSMaterial(chain: svid.chain, key: key.derRepresentation),
             due: validity.lowerBound + validity.upperBound.timeIntervalSince(validity.lowerBound) / 2)
     }
 }

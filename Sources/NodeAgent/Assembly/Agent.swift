@@ -1,6 +1,7 @@
 internal import AgentDomain
 package import Bootstrap
 internal import Foundation
+internal import GRPCConnections
 package import GRPCCore
 internal import GRPCNIOTransportHTTP2Posix
 internal import IssuerAPIProtos

@@ -1,4 +1,6 @@
 extension X509Source {
-    /// Replaces what the source holds, as the endpoint would; for tests of rotation and withdrawal.
+    /// Replaces what a source holds that follows no endpoint, as an endpoint would.
+    ///
+    /// - Parameter state: The whole state, or why there is none any more.
     package func replace(with state: Result<X509Update, WorkloadAPIError>) { latest.set(state) }
 }

@@ -15,21 +15,27 @@ package struct PeerLimits: Hashable, Sendable {
     /// Bytes in one request message.
     package var requestBytes: Int
 
-    /// For workloads: many, local, unknown.
-    package static let workloads = PeerLimits(
-        openingSilence: .seconds(10), silence: .seconds(90), keepalive: .seconds(40), concurrentCalls: 100,
-        requestBytes: 256 << 10)
+    /// After how long a connection is closed as soon as its calls are over; nil for never.
+    package var connectionAge: Duration?
 
-    /// For agents and admins.
-    package static let issuer = PeerLimits(
-        openingSilence: .seconds(10), silence: .seconds(90), keepalive: .seconds(40), concurrentCalls: 1000,
-        requestBytes: 4 << 20)
+    package init(
+        openingSilence: TimeAmount = .seconds(10), silence: TimeAmount = .seconds(90),
+        keepalive: Duration = .seconds(40), concurrentCalls: Int, requestBytes: Int, connectionAge: Duration? = nil
+    ) {
+        self.openingSilence = openingSilence
+        self.silence = silence
+        self.keepalive = keepalive
+        self.concurrentCalls = concurrentCalls
+        self.requestBytes = requestBytes
+        self.connectionAge = connectionAge
+    }
 
     /// The same, as the stock transport takes it.
     func configuration<Factory>() -> HTTP2ServerTransport.Custom<Factory>.Config {
         var configuration = HTTP2ServerTransport.Custom<Factory>.Config.defaults
         configuration.http2.maxConcurrentStreams = concurrentCalls
         configuration.rpc.maxRequestPayloadSize = requestBytes
+        configuration.connection.maxAge = connectionAge
         configuration.connection.keepalive.time = keepalive
         configuration.connection.keepalive.timeout = .seconds(20)
         // Clients that ping every ten seconds, as some do by default, are not troublemakers.

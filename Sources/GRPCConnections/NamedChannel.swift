@@ -7,10 +7,23 @@ internal import NIOCore
 final class NamedChannel: Channel {
     private let base: any Channel
     private let name: NIOCore.SocketAddress
+    private let onAsked: @Sendable () -> Void
 
-    init(_ base: any Channel, name: NIOCore.SocketAddress) { (self.base, self.name) = (base, name) }
+    /// Wraps a channel.
+    ///
+    /// - Parameters:
+    ///   - base: The channel.
+    ///   - name: Its name.
+    ///   - onAsked: Called when somebody asks for the name, which only the transport does that has taken it over.
+    init(_ base: any Channel, name: NIOCore.SocketAddress, onAsked: @escaping @Sendable () -> Void) {
+        (self.base, self.name, self.onAsked) = (base, name, onAsked)
+    }
 
-    var remoteAddress: NIOCore.SocketAddress? { name }
+    var remoteAddress: NIOCore.SocketAddress? {
+        onAsked()
+        return name
+    }
+
     var allocator: ByteBufferAllocator { base.allocator }
     var closeFuture: EventLoopFuture<Void> { base.closeFuture }
     var pipeline: ChannelPipeline { base.pipeline }
