@@ -123,7 +123,8 @@ let package = Package(
         .target(
             name: "WorkloadIdentityGRPC",
             dependencies: [
-                "GRPCConnections", "SPIFFE", "WorkloadIdentity", grpcCore, grpcHTTP2, logging, nioCore, nioSSL,
+                "GRPCConnections", "SPIFFE", "WorkloadIdentity", certificates, grpcCore, grpcHTTP2, logging, nioCore,
+                nioSSL,
             ],
             swiftSettings: strict),
         .target(
@@ -254,8 +255,9 @@ let package = Package(
             name: "WorkloadIdentityTests",
             dependencies: [
                 "WorkloadIdentity", "WorkloadIdentityAsyncHTTPClient", "WorkloadIdentityGRPC",
-                "WorkloadIdentityHummingbird", "WorkloadAPIProtos", "SPIFFE", "TestSupport", asyncHTTPClient,
-                certificates, crypto, grpcCore, grpcHTTP2, grpcProtobuf, hummingbird, logging, nioCore, nioPosix,
+                "WorkloadIdentityHummingbird", "WorkloadAPIProtos", "SPIFFE", "TestSupport", asn1,
+                asyncHTTPClient, certificates, crypto, grpcCore, grpcHTTP2, grpcProtobuf, hummingbird, logging, nioCore,
+                nioPosix,
                 nioSSL,
                 protobuf,
             ], swiftSettings: strict),

@@ -11,11 +11,14 @@
 
         private let opened: EventLoopPromise<Void>
         private let timeout: TimeAmount
+        private let server: TLSPeer
         private let reason: HandshakeFailure
         private var deadline: Scheduled<Void>?
 
-        private init(opened: EventLoopPromise<Void>, timeout: TimeAmount, reason: HandshakeFailure) {
-            (self.opened, self.timeout, self.reason) = (opened, timeout, reason)
+        private init(
+            opened: EventLoopPromise<Void>, timeout: TimeAmount, server: TLSPeer, reason: HandshakeFailure
+        ) {
+            (self.opened, self.timeout, self.server, self.reason) = (opened, timeout, server, reason)
         }
 
         /// Puts TLS under a connection that speaks plain HTTP so far, and of which nothing was sent yet.
@@ -50,8 +53,9 @@
             // not to close after that, and it does not close one itself.
             channel.closeFuture.whenComplete { _ in opened.fail(reason.error) }
             do {
-                let handler = try core.clientHandler(applicationProtocols: ["http/1.1"], serverName: serverName).handler
-                let gate = HandshakeGate(opened: opened, timeout: timeout, reason: reason)
+                let (handler, server) = try core.clientHandler(
+                    applicationProtocols: ["http/1.1"], serverName: serverName)
+                let gate = HandshakeGate(opened: opened, timeout: timeout, server: server, reason: reason)
                 try channel.pipeline.syncOperations.addHandler(gate, position: .first)
                 try channel.pipeline.syncOperations.addHandler(handler, position: .first)
             } catch {
@@ -74,7 +78,11 @@
 
         func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
             if case .handshakeCompleted? = event as? TLSUserEvent {
-                deadline?.cancel()
+                // Verification is what sets it; a handshake that got by without is none.
+                guard server.svid != nil else {
+                    errorCaught(context: context, error: PeerRefusal(.noIdentity, "the server was not verified"))
+                    return
+                }
                 opened.succeed()
                 context.pipeline.syncOperations.removeHandler(self, promise: nil)
             }

@@ -11,6 +11,7 @@ import WorkloadIdentity
 struct Options {
     static let usage = """
         usage: sample-agent --audience NAME [--write DIR] [--output json]
+               sample-agent --follow [--wait SECONDS]
 
         example: SPIFFE_ENDPOINT_SOCKET=unix:///run/mintmark/workload.sock sample-agent --audience my-service
         """
@@ -18,6 +19,8 @@ struct Options {
     var audience = ""
     var folder: String?
     var wantsJSON = false
+    var follows = false
+    var patience = 30
 
     init(_ arguments: [String]) {
         var rest = arguments[...]
@@ -26,13 +29,15 @@ struct Options {
             case "--audience": audience = rest.popFirst() ?? ""
             case "--write": folder = rest.popFirst()
             case "--output": wantsJSON = rest.popFirst() == "json"
+            case "--follow": follows = true
+            case "--wait": patience = rest.popFirst().flatMap { Int($0) } ?? patience
             case "--help", "-h":
                 print(Self.usage)
                 exit(0)
             default: complain(Self.usage, status: 64)
             }
         }
-        if audience.isEmpty { complain(Self.usage, status: 64) }
+        if audience.isEmpty && !follows { complain(Self.usage, status: 64) }
     }
 }
 
@@ -49,6 +54,10 @@ func write(_ text: String, to path: String, mode: Int) throws {
 
 let options = Options(Array(CommandLine.arguments.dropFirst()))
 do {
+    if options.follows {
+        try await follow(waitingAtMost: .seconds(options.patience))
+        exit(0)
+    }
     let client = try WorkloadAPIClient(environment: ProcessInfo.processInfo.environment)
     let update = try await client.fetchX509SVIDs()
     let tokens = try await client.fetchJWTSVIDs(audience: [options.audience])

@@ -44,15 +44,26 @@ public final class BundleSource: Sendable {
             jwt.close()
         }
         do throws(WorkloadAPIError) {
-            let clock = ContinuousClock()
-            let deadline = clock.now + options.timeout
-            try await x509.wait(atMost: options.timeout) { _ throws(WorkloadAPIError) in }
-            try await jwt.wait(atMost: max(.zero, deadline - clock.now)) { _ throws(WorkloadAPIError) in }
+            try await ready(x509, and: jwt, within: options.timeout)
         } catch {
             await life.close()
             throw error
         }
         return BundleSource(x509: x509, jwt: jwt, life: life)
+    }
+
+    /// Waits for both at once, so that a refusal for good of either is told at once.
+    private static func ready(
+        _ x509: LatestValue<Result<X509BundleUpdate, WorkloadAPIError>>,
+        and jwt: LatestValue<Result<[TrustDomain: JWTBundle], WorkloadAPIError>>, within timeout: Duration
+    ) async throws(WorkloadAPIError) {
+        let refusal = await withTaskGroup(of: WorkloadAPIError?.self) { group in
+            group.addTask { await x509.refusal(within: timeout) }
+            group.addTask { await jwt.refusal(within: timeout) }
+            defer { group.cancelAll() }
+            return await group.first { $0 != nil } ?? nil
+        }
+        if let refusal { throw refusal }
     }
 
     /// The X.509 authorities of a trust domain.
@@ -79,4 +90,17 @@ public final class BundleSource: Sendable {
 
     /// Stops following; returns when the connections are gone.
     public func close() async { await life.close() }
+}
+
+extension LatestValue {
+    /// Waits for the first state; nil once it is there, and otherwise the reason why it is not.
+    fileprivate func refusal<State: Sendable>(within timeout: Duration) async -> WorkloadAPIError?
+    where Value == Result<State, WorkloadAPIError> {
+        do throws(WorkloadAPIError) {
+            try await wait(atMost: timeout) { _ throws(WorkloadAPIError) in }
+            return nil
+        } catch {
+            return error
+        }
+    }
 }

@@ -115,7 +115,7 @@ public final class JWTSource: Sendable {
     ///   - audience: The name this service goes by.
     ///   - instant: The time at which the token must be valid; nil for now.
     /// - Returns: The token with its identity, proven.
-    /// - Throws: ``SPIFFEError``; `unknownTrustDomain` also when the endpoint has taken the bundles back.
+    /// - Throws: `SPIFFEError`; `unknownTrustDomain` also when the endpoint has taken the bundles back.
     public func validate(
         _ token: String, audience: String, at instant: Date? = nil
     ) throws(SPIFFEError) -> JWTSVID {

@@ -57,9 +57,9 @@ package struct StreamFollower<Value: Sendable>: Sendable {
                 logger.error("endpoint refuses what it once gave", metadata: facts(error))
                 pause = backoff.slowest(using: &entropy)
             default:
-                logger.info("stream ended", metadata: facts(error))
                 // Whoever waits for the first answer is told why there is none.
                 if !hasEverDelivered { latest.set(.failure(error)) }
+                logger.info("stream ended", metadata: facts(error))
                 // WLAPI-33: reopen at once; but not in a circle when the endpoint hangs up on everyone.
                 pause = isHealthy ? .zero : backoff.next(using: &entropy)
             }
@@ -86,21 +86,21 @@ package struct StreamFollower<Value: Sendable>: Sendable {
 
     /// WLAPI-36: reported, and nothing is changed by it.
     private func discard(because error: WorkloadAPIError, _ delivery: Delivery) {
+        // Whoever waits for the first answer is told why there is none.
+        if !delivery.hasEverDelivered { latest.set(.failure(error)) }
         let count = delivery.discard()
         // The 1st, 2nd, 4th, 8th …: whoever sends nothing else must not fill the disk with it.
         if count & (count - 1) == 0 {
             logger.warning(
                 "unreadable message discarded", metadata: facts(error).merging(["discarded": "\(count)"]) { $1 })
         }
-        // Whoever waits for the first answer is told why there is none.
-        if !delivery.hasEverDelivered { latest.set(.failure(error)) }
     }
 
     private func withdraw(because error: WorkloadAPIError) {
         // Once is enough: a refusal repeated every few seconds is no news.
         if case .failure(let known)? = latest.snapshot.value, known == error { return }
-        logger.warning("endpoint gives nothing", metadata: facts(error))
         latest.set(.failure(error))
+        logger.warning("endpoint gives nothing", metadata: facts(error))
     }
 
     private func facts(_ error: WorkloadAPIError) -> Logger.Metadata {
