@@ -179,7 +179,12 @@ public struct WorkloadAPIClient: Sendable {
         _ body: @escaping @Sendable (WorkloadSpiffeWorkloadAPI.Client<HTTP2ClientTransport.Posix>) async throws -> Value
     ) async throws(WorkloadAPIError) -> Value {
         do {
-            let transport = try HTTP2ClientTransport.Posix(target: endpoint.target, transportSecurity: .plaintext)
+            var configuration = HTTP2ClientTransport.Posix.Config.defaults
+            // What an endpoint may send ahead of its reader. The default of 8 MiB holds thousands of messages, and a flood of
+            // them takes hundreds of megabytes.
+            configuration.http2.targetWindowSize = 256 << 10
+            let transport = try HTTP2ClientTransport.Posix(
+                target: endpoint.target, transportSecurity: .plaintext, config: configuration)
             return try await withGRPCClient(transport: transport) { client in
                 try await body(WorkloadSpiffeWorkloadAPI.Client(wrapping: client))
             }

@@ -48,8 +48,8 @@ package struct StreamFollower<Value: Sendable>: Sendable {
                 withdraw(because: error)
                 pause = backoff.next(using: &entropy)
             case .invalidRequest where !hasEverDelivered, .unsupported where !hasEverDelivered:
-                // WLEP-22, WLEP-25: asking again will not help. Nothing was ever had, so nothing else will help either.
-                logger.error("endpoint refuses for good", metadata: facts(error))
+                // WLEP-22, WLEP-25: asking again will not help. Nothing was ever had, so nothing else will help either; whoever
+                // waits for the first answer is told.
                 latest.set(.failure(error))
                 return
             case .invalidRequest, .unsupported:
