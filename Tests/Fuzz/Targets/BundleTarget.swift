@@ -12,6 +12,8 @@ enum BundleTarget {
             claim(!bundle.x509.authorities.isEmpty && bundle.jwt.authorities.isEmpty, "PEM holds certificates only")
             judgeCertificates(of: bundle)
         }
+        judgeMap(read)
+        judgeKeySet(read)
         guard let bundle = try? TrustBundle(json: read, trustDomain: trustDomain) else { return }
         guard let document = try? JSONValue(parsing: input, limit: 4 << 20), let keys = document.object?["keys"]?.array
         else { broken("a bundle document is a JSON object with keys") }
@@ -34,6 +36,26 @@ enum BundleTarget {
             broken("certificates can be written as PEM and read again")
         }
         claim(again.x509 == bundle.x509, "certificates read as written")
+        let der = (try? bundle.x509.derBytes()) ?? []
+        claim((try? X509Bundle(der: der, trustDomain: trustDomain)) == bundle.x509, "DER reads as written")
+    }
+
+    /// A bundle map, without the refresh hints of its bundles, which are not written.
+    private static func judgeMap(_ read: [UInt8]) {
+        guard let map = try? BundleSet(bundleMapJSON: read) else { return }
+        guard let written = try? map.bundleMapJSON(), let again = try? BundleSet(bundleMapJSON: written.utf8) else {
+            broken("a bundle map reads as written")
+        }
+        claim((try? again.bundleMapJSON())?.utf8.elementsEqual(written.utf8) == true, "a bundle map is what it writes")
+        let stated = (try? JSONValue(parsing: read, limit: read.count))?.object?["trust_domains"]?.object
+        claim(map.count == stated?.count, "no trust domain is lost")
+        for bundle in map { claim(map[bundle.trustDomain] == bundle, "each bundle is found by its trust domain") }
+    }
+
+    private static func judgeKeySet(_ read: [UInt8]) {
+        guard let keys = try? JWTBundle(jwkSet: read, trustDomain: trustDomain) else { return }
+        claim(
+            (try? JWTBundle(jwkSet: keys.jwkSetJSON().utf8, trustDomain: trustDomain)) == keys, "keys read as written")
     }
 
     /// Every X.509 authority is the first certificate of a key that says so, and that key is the certificate's (B04, B09).
@@ -66,6 +88,9 @@ enum BundleTarget {
             claim(!keyID.isEmpty && isListed, "a JWT authority is a key of the document, with its use and ID")
             claim(JWTAlgorithm.allCases.contains(where: key.supports), "a JWT authority can verify something")
             claim((try? JWTVerificationKey(derRepresentation: key.derRepresentation)) == key, "a key is its DER")
+            let rivals = keys.filter { $0["use"]?.string == "jwt-svid" && $0["kid"]?.string == keyID }
+                .compactMap { try? JWTVerificationKey(jwk: $0) }
+            claim(rivals.allSatisfy { $0 == key }, "a key ID does not stand for two keys")
             let members = JSONObject(key.jwkMembers)
             claim((try? JWTVerificationKey(jwk: members)) == key, "a key is its JWK")
             // 2048 bits in base64url.

@@ -30,8 +30,11 @@ enum CertificateTarget {
         for certificate in certificates { judgeProfile(of: certificate) }
 
         let verdict = verdict(on: certificates)
-        claim(verdict == self.verdict(on: certificates), "the same chain gets the same verdict")
+        let again = certificates.compactMap { try? $0.derBytes() }
+        claim(verdict == self.verdict(onDER: again), "the same chain gets the same verdict")
         guard case .success(let svid) = verdict else { return }
+        claim(
+            LibraryVerdict.accepts(certificates, at: instant, authorities: authorities), "the library accepts it, too")
         claim(svid.leaf == certificates[0] && svid.chain.first == svid.leaf, "the identity is that of the first one")
         claim(svid.chain.dropFirst().dropLast().allSatisfy(certificates.contains), "the path was presented")
         claim(
@@ -49,11 +52,16 @@ enum CertificateTarget {
     }
 
     private static func verdict(on chain: [Certificate]) -> Result<VerifiedX509SVID, SPIFFEError> {
-        do throws(SPIFFEError) {
-            return .success(
-                try X509SVIDVerification.verify(chain, at: instant) { $0 == trustedDomain ? authorities : nil })
-        } catch {
-            return .failure(error)
+        Result { () throws(SPIFFEError) in
+            try X509SVIDVerification.verify(chain, at: instant) { $0 == trustedDomain ? authorities : nil }
+        }
+    }
+
+    private static func verdict(onDER chain: [[UInt8]]) -> Result<VerifiedX509SVID, SPIFFEError> {
+        Result { () throws(SPIFFEError) in
+            try X509SVIDVerification.verify(presentedDER: chain, at: instant) {
+                $0 == trustedDomain ? authorities : nil
+            }
         }
     }
 

@@ -3,13 +3,13 @@
 /// To add one: a case here, an enum with `judge` that notices a flaw, inputs and their dictionary, and a line in each
 /// of the tables of `Tests/Fuzz/run`.
 enum FuzzTarget: String, CaseIterable {
-    case identity, endpoint, certificate, token, bundle, json
+    case identity, endpoint, certificate, revocation, token, bundle, json
     case privateKey = "private-key"
 
     /// Changes an input by the structure that this target looks for; nil where it looks for none, or there is none.
     func change(_ input: [UInt8], _ seed: UInt32, _ changeBytes: @escaping ([UInt8]) -> [UInt8]) -> [UInt8]? {
         switch self {
-        case .certificate, .privateKey:
+        case .certificate, .revocation, .privateKey:
             var mutation = DERMutation(seed: seed, changeBytes: changeBytes)
             return mutation.change(input)
         case .token, .bundle, .json:
@@ -25,6 +25,7 @@ enum FuzzTarget: String, CaseIterable {
         case .identity: IdentityTarget.judge(input, flaw: flaw)
         case .endpoint: EndpointTarget.judge(input, flaw: flaw)
         case .certificate: CertificateTarget.judge(input, flaw: flaw)
+        case .revocation: RevocationTarget.judge(input, flaw: flaw)
         case .privateKey: PrivateKeyTarget.judge(input, flaw: flaw)
         case .token: TokenTarget.judge(input, flaw: flaw)
         case .bundle: BundleTarget.judge(input, flaw: flaw)

@@ -18,6 +18,10 @@ enum PrivateKeyTarget {
         claim(!"\(svid) \(String(reflecting: svid))".contains(base64.prefix(16)), "no description holds the key")
         let fields = DERForest(Array(read)[...])?.trees.first.flatMap(\.children) ?? []
         claim(fields.count >= 3 && fields[0].bytes == [0x02, 0x01, 0x00] && fields[2].tag == 0x04, "the key is PKCS#8")
+        let algorithm = fields.count > 1 ? fields[1].bytes : []
+        claim(leaf.range(of: Data(algorithm)) != nil, "the key is of the leaf's kind")
+        let pem = try? X509SVID(pemChain: svid.chainPEM(), pemKey: svid.privateKeyPEM)
+        claim(pem?.privateKeyDER == read && pem?.certificates == svid.certificates, "PEM reads as written")
         let secret = secrets[Int(choice) % leaves.count]
         claim(secret.isEmpty || fields[2].content.bytes.firstRange(of: secret) != nil, "the key is the leaf's")
     }

@@ -37,6 +37,8 @@ enum TokenTarget {
         guard case .success(let svid) = verdict else { return }
         claim(svid.id == parsed.subject && svid.token.utf8.elementsEqual(read.utf8), "the token is as it was read")
         claim(!"\(svid) \(String(reflecting: svid))".contains(read.suffix(16)), "no description holds the token")
+        claim((try? JSONValue(parsing: svid.claimsJSON.utf8)) == .object(parsed.claims), "claims read as written")
+        for member in parsed.claims { claim(svid.claim(member.name) != nil, "each claim is found by its name") }
         TokenAudit.claimIsSound(text, naming: svid.id, audience: audience, at: instant)
     }
 
