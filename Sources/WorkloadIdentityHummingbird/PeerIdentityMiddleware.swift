@@ -18,7 +18,7 @@
     /// to judge by. The answer holds a code and no reason; the reason is logged at level `info`. For other rules on some
     /// routes, add another one to their group.
     public struct PeerIdentityMiddleware<Context: RequestContext>: RouterMiddleware {
-        private let proof: AcceptedProof
+        private let proof: CallerProof
         private let authorizer: PeerAuthorizer
 
         /// Creates the middleware.
@@ -26,7 +26,7 @@
         /// - Parameters:
         ///   - proof: What a caller may prove its identity with.
         ///   - authorizer: Which proven identities may go on.
-        public init(_ proof: AcceptedProof, authorizing authorizer: PeerAuthorizer) {
+        public init(_ proof: CallerProof, authorizing authorizer: PeerAuthorizer) {
             (self.proof, self.authorizer) = (proof, authorizer)
         }
 
@@ -43,28 +43,19 @@
         ) async throws -> Response {
             var caller: PeerIdentity?
             do throws(PeerRefusal) {
-                let peer = try await identify(request)
+                let peer = try proof.identify(
+                    authorization: request.headers[values: .authorization],
+                    certificate: ConnectionPeer.current?.svid)
                 caller = peer
                 try authorizer.authorize(peer)
             } catch {
                 var metadata: Logger.Metadata = [LogKey.code: "\(error.code)", LogKey.reason: "\(error.message)"]
                 if let caller { metadata[LogKey.caller] = "\(caller.id)" }
                 context.logger.info("request refused", metadata: metadata)
-                return error.response(challenge: proof.verifier != nil)
+                return error.response(challenge: proof.asksForToken)
             }
             // A refusal that the handler throws is of a peer of its own, not of this caller.
             return try await PeerIdentity.$current.withValue(caller) { try await next(request, context) }
-        }
-
-        private func identify(_ request: Request) async throws(PeerRefusal) -> PeerIdentity {
-            if let verifier = proof.verifier, let token = try BearerToken.find(in: request.headers) {
-                return PeerIdentity(try await verifier(token))
-            }
-            guard proof.acceptsCertificate else { throw PeerRefusal(.noIdentity, "the request has no bearer token") }
-            guard let svid = ConnectionPeer.current?.svid else {
-                throw PeerRefusal(.noIdentity, "the connection has no client certificate")
-            }
-            return PeerIdentity(svid)
         }
     }
 #endif

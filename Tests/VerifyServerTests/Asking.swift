@@ -51,10 +51,7 @@ struct Asking: Sendable {
     static func judge(
         audiences: [String] = ["a"], authorizer: PeerAuthorizer = .any, header: ForwardedCertificateHeader? = nil
     ) throws -> RequestJudge {
-        guard let judge = RequestJudge(audiences: audiences, authorizer: authorizer, certificateHeader: header) else {
-            throw SPIFFEError(.audienceMismatch, "no audience")
-        }
-        return judge
+        RequestJudge(audience: try JWTAudience(anyOf: audiences), authorizer: authorizer, certificateHeader: header)
     }
 }
 

@@ -142,7 +142,7 @@ struct RequestJudgeTokenTests {
 
     @Test("JWT-22 J11 is no judge without a name of its own", arguments: [[], [""], ["a", ""]])
     func nameless(_ audiences: [String]) {
-        #expect(RequestJudge(audiences: audiences, authorizer: .any) == nil)
+        #expect(throws: SPIFFEError.self) { try Asking.judge(audiences: audiences) }
     }
 
     @Test("does not let everyone proven go on")

@@ -21,15 +21,13 @@ struct PeerIdentityMiddlewareTests {
         ca = try TestCA()
     }
 
-    private func proof(certificates: Bool = false) -> AcceptedProof {
-        AcceptedProof(
-            verifier: { [issuer] token throws(PeerRefusal) in try issuer.verify(token) },
-            acceptsCertificate: certificates)
+    private func proof(certificates: Bool = false) -> CallerProof {
+        CallerProof(acceptsCertificate: certificates) { [issuer] token throws(PeerRefusal) in try issuer.verify(token) }
     }
 
     /// What the middleware makes of a request on a connection without TLS.
     private func answer(
-        _ proof: AcceptedProof, authorizing authorizer: PeerAuthorizer = .any, _ authorization: String...
+        _ proof: CallerProof, authorizing authorizer: PeerAuthorizer = .any, _ authorization: String...
     ) async throws -> (response: Response, text: String) {
         var request = HTTPRequest(method: .get, scheme: "http", authority: "h", path: "/")
         for value in authorization {
@@ -126,9 +124,9 @@ struct PeerIdentityMiddlewareTests {
 
     @Test("the lack of bundles is this side's fault")
     func unavailable() async throws {
-        let proof = AcceptedProof(
-            verifier: { _ throws(PeerRefusal) in throw PeerRefusal(.unavailable, "no bundles") },
-            acceptsCertificate: true)
+        let proof = CallerProof(acceptsCertificate: true) { _ throws(PeerRefusal) in
+            throw PeerRefusal(.unavailable, "no bundles")
+        }
         let (response, text) = try await answer(proof, "Bearer \(try issuer.token())")
         #expect(response.status == .serviceUnavailable)
         #expect(text == "unavailable\n")

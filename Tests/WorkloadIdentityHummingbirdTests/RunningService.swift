@@ -22,7 +22,7 @@ struct RunningService: Sendable {
 
     /// Runs a service whose `/whoami` says who calls and how that was proven.
     static func with(
-        _ server: HTTPServerBuilder, accepting proof: AcceptedProof = .certificate,
+        _ server: HTTPServerBuilder, accepting proof: CallerProof = .certificate,
         authorizing authorizer: PeerAuthorizer = .any, _ body: @Sendable (RunningService) async throws -> Void
     ) async throws {
         let logs = LogCollector()

@@ -98,7 +98,7 @@ struct VerifyServerCommand: AsyncParsableCommand {
         guard !audience.isEmpty else {
             throw ValidationError("missing '--audience <name>'; a token for anybody is no proof for this service")
         }
-        guard audience.allSatisfy({ !$0.isEmpty }) else { throw ValidationError("'--audience' is empty") }
+        guard (try? JWTAudience(anyOf: audience)) != nil else { throw ValidationError("'--audience' is empty") }
         let names = !allow.isEmpty || !allowDomain.isEmpty
         guard names || allowAny else {
             throw ValidationError(
@@ -112,12 +112,10 @@ struct VerifyServerCommand: AsyncParsableCommand {
     func run() async throws {
         let endpoint = try workload.client().endpoint
         let listening = try VerifyServerFlags.listening(on: listen, unix: unix)
-        guard
-            let judge = RequestJudge(
-                audiences: audience,
-                authorizer: VerifyServerFlags.authorizer(ids: allow, domains: allowDomain, any: allowAny),
-                certificateHeader: trustForwardedCertificate)
-        else { throw ValidationError("missing '--audience <name>'") }
+        let judge = RequestJudge(
+            audience: try JWTAudience(anyOf: audience),
+            authorizer: VerifyServerFlags.authorizer(ids: allow, domains: allowDomain, any: allowAny),
+            certificateHeader: trustForwardedCertificate)
         let logger = Running.prepare(logLevel: logLevel)
         let ready = ReadyFile(readyFile, files: LocalFileSystem())
         try ready.clear()

@@ -61,11 +61,11 @@
         let options = try Options(Array(CommandLine.arguments.dropFirst()))
         let source = try await X509Source.start()
         var tokens: JWTSource?
-        var proof = AcceptedProof.certificate
+        var proof = CallerProof.certificate
         if let audience = options.audience {
             let source = try await JWTSource.start()
             tokens = source
-            proof = .either(verifiedBy: source, audience: audience)
+            proof = .tokenOrCertificate(for: try JWTAudience(audience), source: source)
         }
 
         let router = Router()

@@ -1,15 +1,13 @@
 package import Foundation
 package import HTTPTypes
-internal import SPIFFE
+package import SPIFFE
 package import WorkloadIdentity
 internal import X509
 
 /// Judges requests by their headers; a decision without a clock, a network or a memory of its own.
 package struct RequestJudge: Sendable {
     /// The names that this side goes by; a token must be meant for one of them.
-    ///
-    /// Never empty, and neither is any of them.
-    package let audiences: [String]
+    package let audience: JWTAudience
 
     /// Which proven callers may go on.
     package let authorizer: PeerAuthorizer
@@ -17,17 +15,16 @@ package struct RequestJudge: Sendable {
     /// Where the proxy passes certificates on; nil believes no header.
     package let certificateHeader: ForwardedCertificateHeader?
 
-    /// Creates a judge; fails without an audience, or with an empty one (JWT-14, J11).
+    /// Creates a judge.
     ///
     /// - Parameters:
-    ///   - audiences: The names that this side goes by.
+    ///   - audience: The names that this side goes by.
     ///   - authorizer: Which proven callers may go on.
     ///   - certificateHeader: Where the proxy passes certificates on; nil believes no header.
-    package init?(
-        audiences: [String], authorizer: PeerAuthorizer, certificateHeader: ForwardedCertificateHeader? = nil
+    package init(
+        audience: JWTAudience, authorizer: PeerAuthorizer, certificateHeader: ForwardedCertificateHeader? = nil
     ) {
-        guard !audiences.isEmpty, audiences.allSatisfy({ !$0.isEmpty }) else { return nil }
-        (self.audiences, self.authorizer, self.certificateHeader) = (audiences, authorizer, certificateHeader)
+        (self.audience, self.authorizer, self.certificateHeader) = (audience, authorizer, certificateHeader)
     }
 
     /// Judges one request.
@@ -44,7 +41,7 @@ package struct RequestJudge: Sendable {
         on fields: HTTPFields, holding bundles: HeldBundles, at instant: Date
     ) -> RequestVerdict {
         do throws(PeerRefusal) {
-            let token = try BearerToken.read(from: fields)
+            let token = try BearerToken.read(from: fields[values: .authorization])
             let chain = try certificateHeader?.certificates(in: fields)
             let byCertificate = try chain.map { chain throws(PeerRefusal) in
                 try verify(chain, holding: bundles, at: instant)
@@ -72,7 +69,7 @@ package struct RequestJudge: Sendable {
         guard let held = bundles.jwt else { throw PeerRefusal(.unavailable, "no jwt bundles are held") }
         do throws(SPIFFEError) {
             return PeerIdentity(
-                try JWTSVID.verify(token, audience: try audience(for: token), at: instant) { held[$0] })
+                try JWTSVID.verify(token, audience: audience, at: instant) { held[$0] })
         } catch {
             throw PeerRefusal(error)
         }
@@ -89,13 +86,5 @@ package struct RequestJudge: Sendable {
         } catch {
             throw PeerRefusal(error)
         }
-    }
-
-    /// The name of ours that a token speaks to; where there is none, any does for the refusal.
-    private func audience(for token: String) throws(SPIFFEError) -> String {
-        // With one name there is nothing to choose, and the token need not be parsed twice.
-        guard audiences.count > 1 else { return audiences[0] }
-        let asked = Set(try UnverifiedJWTSVID(parsing: token).audience.map(ExactText.init))
-        return audiences.first { asked.contains(ExactText($0)) } ?? audiences[0]
     }
 }

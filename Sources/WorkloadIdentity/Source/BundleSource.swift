@@ -79,7 +79,12 @@ public final class BundleSource: Sendable {
     /// - Parameter trustDomain: The domain of the caller to judge.
     /// - Returns: The bundle; nil when the domain is not trusted, or nothing is held any more.
     public func jwtBundle(for trustDomain: TrustDomain) -> JWTBundle? {
-        (try? jwt.current())?[trustDomain]
+        (try? heldJWT)?[trustDomain]
+    }
+
+    /// Every JWT bundle held, or why there is none.
+    var heldJWT: [TrustDomain: JWTBundle] {
+        get throws(WorkloadAPIError) { try jwt.current() }
     }
 
     /// The X.509 bundles each time they change, beginning with the present ones.

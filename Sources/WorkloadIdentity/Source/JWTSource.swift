@@ -139,7 +139,12 @@ public final class JWTSource: Sendable {
     ///
     /// - Parameter trustDomain: The domain of the caller to judge.
     /// - Returns: The bundle; nil when the domain is not trusted, or nothing is held any more.
-    public func bundle(for trustDomain: TrustDomain) -> JWTBundle? { (try? bundles.current())?[trustDomain] }
+    public func bundle(for trustDomain: TrustDomain) -> JWTBundle? { (try? held)?[trustDomain] }
+
+    /// Every bundle held, or why there is none.
+    var held: [TrustDomain: JWTBundle] {
+        get throws(WorkloadAPIError) { try bundles.current() }
+    }
 
     /// The bundles each time they change, beginning with the present ones.
     public var updates: SourceUpdates<[TrustDomain: JWTBundle]> { SourceUpdates(latest: bundles) }

@@ -58,8 +58,8 @@ public struct JWTSVIDInterceptor: ClientInterceptor {
         var request = request
         do throws(WorkloadAPIError) {
             let token = try await token(context.descriptor)
-            request.metadata.removeAllValues(forKey: BearerToken.key)
-            request.metadata.addString(BearerToken.value(for: token), forKey: BearerToken.key)
+            request.metadata.removeAllValues(forKey: BearerToken.header)
+            request.metadata.addString(BearerToken.credentials(token), forKey: BearerToken.header)
         } catch {
             // Only what can pass is worth a retry.
             let code: RPCError.Code =

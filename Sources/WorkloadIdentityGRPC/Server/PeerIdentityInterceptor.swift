@@ -45,7 +45,10 @@ public struct PeerIdentityInterceptor: ServerInterceptor {
     ) async throws -> StreamingServerResponse<Output> {
         let peer: PeerIdentity
         do throws(PeerRefusal) {
-            peer = try await identify(request.metadata, context)
+            // A value that is no text counts as well: two readers might each believe another one.
+            peer = try proof.identify(
+                authorization: request.metadata[BearerToken.header].map { $0.encoded() },
+                certificate: (context.transportSpecific as? TLSPeer)?.svid)
             try authorizer.authorize(peer)
         } catch {
             logger.info(
@@ -64,18 +67,5 @@ public struct PeerIdentityInterceptor: ServerInterceptor {
             }
             return response
         }
-    }
-
-    private func identify(
-        _ metadata: Metadata, _ context: ServerContext
-    ) async throws(PeerRefusal) -> PeerIdentity {
-        if let judge = proof.judge, let token = try BearerToken.read(from: metadata) {
-            return PeerIdentity(try await judge(token))
-        }
-        guard proof.acceptsCertificate else { throw PeerRefusal(.noIdentity, "the call has no token") }
-        guard let svid = (context.transportSpecific as? TLSPeer)?.svid else {
-            throw PeerRefusal(.noIdentity, "the connection has no certificate, and the call no token")
-        }
-        return PeerIdentity(svid)
     }
 }
