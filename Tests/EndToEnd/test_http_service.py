@@ -21,7 +21,8 @@ AUDIENCE = "web"
 
 
 def by_path(program):
-    return f"unix:path:{mintmark.bin_dir() / program}"
+    # What the kernel says is executed has no links in it.
+    return f"unix:path:{(mintmark.bin_dir() / program).resolve()}"
 
 
 class HTTPService(Daemon):
