@@ -1,3 +1,5 @@
+import AllocationCount
+
 /// How long something took, many times over.
 struct Measurement: Sendable {
     let name: String
@@ -48,5 +50,15 @@ enum Meter {
             samples.append(clock.now - before)
         }
         return Measurement(name: name, samples: samples, elapsed: clock.now - start)
+    }
+
+    /// How many blocks one run asks of the heap.
+    static func allocations(_ body: () async throws -> Void) async throws -> Int {
+        let counted = 100
+        let before = allocation_count_total()
+        allocation_count_enable(true)
+        for _ in 0..<counted { try await body() }
+        allocation_count_enable(false)
+        return Int(allocation_count_total() - before) / counted
     }
 }

@@ -1,4 +1,3 @@
-import AllocationCount
 import Crypto
 import Foundation
 import SPIFFE
@@ -34,7 +33,7 @@ enum VerificationBenchmark {
             elapsed: whole.reduce(.zero, +))
         let share = signatures.quantile(0.5).seconds / path.quantile(0.5).seconds
         rows += [signatures.row, path.row]
-        rows.append(["- allocations of it", "", "", "\(try await allocations { try chain.verify() })", ""])
+        rows.append(["- allocations of it", "", "", "\(try await Meter.allocations { try chain.verify() })", ""])
         rows.append(["- its rate, in parts of that of two signatures", "", "", "\(Int(share * 100)) %", ""])
         return rows
     }
@@ -44,17 +43,7 @@ enum VerificationBenchmark {
         _ name: String, count: Int, _ body: () async throws -> Void
     ) async throws -> [[String]] {
         let measurement = try await Meter.serial(name, count: count) { _ in try await body() }
-        return [measurement.row, ["- allocations of it", "", "", "\(try await allocations(body))", ""]]
-    }
-
-    /// How many blocks one run asks of the heap.
-    private static func allocations(_ body: () async throws -> Void) async throws -> Int {
-        let counted = 100
-        let before = allocation_count_total()
-        allocation_count_enable(true)
-        for _ in 0..<counted { try await body() }
-        allocation_count_enable(false)
-        return Int(allocation_count_total() - before) / counted
+        return [measurement.row, ["- allocations of it", "", "", "\(try await Meter.allocations(body))", ""]]
     }
 }
 

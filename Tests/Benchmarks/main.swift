@@ -30,7 +30,7 @@ struct Options {
 
 let options = try Options(Array(CommandLine.arguments.dropFirst()))
 var rows: [[String]] = []
-rows += try TokenBenchmark.run(count: options.count)
+rows += try await TokenBenchmark.run(count: options.count)
 rows += try await VerificationBenchmark.run(count: options.count)
 rows += try await IssuanceBenchmark.run(count: options.count).map(\.row)
 if let socket = options.socket {
