@@ -100,8 +100,8 @@ let package = Package(
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         // File paths, as the configuration library takes them.
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
-        // HTTP clients that call as a workload.
-        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        // HTTP clients that call as a workload. Minor releases are looked at first: TLS goes in by a hook of theirs.
+        .package(url: "https://github.com/swift-server/async-http-client", .upToNextMinor(from: "1.37.0")),
         // Start, stop and signals of long-running parts.
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
@@ -113,7 +113,7 @@ let package = Package(
             name: "WorkloadIdentity",
             dependencies: [
                 "SPIFFE", "WorkloadAPIProtos", certificates, grpcCore, grpcHTTP2, grpcProtobuf, logging, nioCore,
-                nioSSL,
+                nioSSL, nioTLS,
                 protobuf,
             ], swiftSettings: strict),
         .target(
@@ -257,7 +257,7 @@ let package = Package(
                 "WorkloadIdentity", "WorkloadIdentityAsyncHTTPClient", "WorkloadIdentityGRPC",
                 "WorkloadIdentityHummingbird", "WorkloadAPIProtos", "SPIFFE", "TestSupport", asn1,
                 asyncHTTPClient, certificates, crypto, grpcCore, grpcHTTP2, grpcProtobuf, hummingbird, logging, nioCore,
-                nioPosix,
+                nioEmbedded, nioPosix,
                 nioSSL,
                 protobuf,
             ], swiftSettings: strict),

@@ -53,7 +53,9 @@ package struct ConnectionAwareTransport<Connection: ServerContext.TransportSpeci
         let serving = Task { [http2, connections] in
             try await http2.listen { stream, context in
                 var context = context
-                context.transportSpecific = connections[context.remotePeer]
+                let known = connections[context.remotePeer]
+                context.transportSpecific = known?.connection
+                if let address = known?.address { context.remotePeer = address }
                 await streamHandler(stream, context)
             }
         }

@@ -67,7 +67,7 @@ final class Listener<Connection: Sendable>: HTTP2ServerTransport.ListenerFactory
         }
         .flatMap { [accept] in accept(channel) }
         .flatMapThrowing { [connections, handover] in
-            NamedChannel(channel, name: try connections.insert($0, until: channel.closeFuture)) {
+            NamedChannel(channel, name: try connections.insert($0, of: channel)) {
                 handover.arrived(channel)
             }
         }

@@ -31,6 +31,8 @@ public struct SPIFFEError: Error, Hashable, Sendable, CustomStringConvertible {
         public static let untrusted = Code("untrusted")
         /// An authority in the bundle vouches for it, but has also listed it as revoked.
         public static let revoked = Code("revoked")
+        /// A revocation list is of a kind that is not understood, such as a delta list.
+        public static let unsupportedRevocationList = Code("unsupported_revocation_list")
         /// A certificate revocation list cannot be parsed or is of a kind that is not understood.
         public static let invalidRevocationList = Code("invalid_revocation_list")
         /// It is not valid at the instant asked about.

@@ -11,14 +11,14 @@
 
         private let opened: EventLoopPromise<Void>
         private let timeout: TimeAmount
-        private let server: TLSPeer
+        private var server: TLSPeer?
         private let reason: HandshakeFailure
         private var deadline: Scheduled<Void>?
 
         private init(
-            opened: EventLoopPromise<Void>, timeout: TimeAmount, server: TLSPeer, reason: HandshakeFailure
+            opened: EventLoopPromise<Void>, timeout: TimeAmount, reason: HandshakeFailure
         ) {
-            (self.opened, self.timeout, self.server, self.reason) = (opened, timeout, server, reason)
+            (self.opened, self.timeout, self.reason) = (opened, timeout, reason)
         }
 
         /// Puts TLS under a connection that speaks plain HTTP so far, and of which nothing was sent yet.
@@ -53,11 +53,11 @@
             // not to close after that, and it does not close one itself.
             channel.closeFuture.whenComplete { _ in opened.fail(reason.error) }
             do {
-                let (handler, server) = try core.clientHandler(
-                    applicationProtocols: ["http/1.1"], serverName: serverName)
-                let gate = HandshakeGate(opened: opened, timeout: timeout, server: server, reason: reason)
+                let gate = HandshakeGate(opened: opened, timeout: timeout, reason: reason)
                 try channel.pipeline.syncOperations.addHandler(gate, position: .first)
-                try channel.pipeline.syncOperations.addHandler(handler, position: .first)
+                gate.server = try core.secureClient(
+                    channel.pipeline.syncOperations, at: .first, applicationProtocols: ["http/1.1"],
+                    serverName: serverName)
             } catch {
                 reason.set(error)
                 channel.close(promise: nil)
@@ -79,7 +79,7 @@
         func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
             if case .handshakeCompleted? = event as? TLSUserEvent {
                 // Verification is what sets it; a handshake that got by without is none.
-                guard server.svid != nil else {
+                guard server?.svid != nil else {
                     errorCaught(context: context, error: PeerRefusal(.noIdentity, "the server was not verified"))
                     return
                 }

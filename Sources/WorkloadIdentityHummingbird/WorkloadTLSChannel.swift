@@ -47,10 +47,9 @@
         /// - Returns: The connection; fails, and with it the connection, when there is no identity to present.
         public func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
             channel.eventLoop.makeCompletedFuture {
-                let made = try tls.makeServerHandler(
-                    applicationProtocols: applicationProtocols, clientCertificate: clientCertificate)
-                try channel.pipeline.syncOperations.addHandler(made.handler)
-                return made.peer
+                try tls.secureServer(
+                    channel.pipeline.syncOperations, applicationProtocols: applicationProtocols,
+                    clientCertificate: clientCertificate)
             }.flatMap { peer in
                 base.setup(channel: channel, logger: logger).map { Value(base: $0, peer: peer) }
             }.flatMapErrorThrowing { error in

@@ -26,7 +26,10 @@ struct Realm {
         let chain = [leaf.certificate] + intermediates.reversed().map(\.certificate)
         let svid = try X509SVID(
             chain: Data(try chain.flatMap { try $0.derBytes() }), privateKey: leaf.pkcs8)
-        return try X509Update(svids: [svid], bundles: [ca.bundle] + others.map(\.ca.bundle))
+        // Another that claims the same trust domain is trusted instead.
+        let trusted = others.map(\.ca.bundle)
+        let own = trusted.contains { $0.trustDomain == ca.trustDomain } ? [] : [ca.bundle]
+        return try X509Update(svids: [svid], bundles: own + trusted)
     }
 
     func id(_ path: String = "/w") throws -> SPIFFEID { try SPIFFEID("spiffe://\(ca.trustDomain)\(path)") }

@@ -80,10 +80,10 @@ package struct Issuer: Sendable {
                 endpoint: listener, limits: .issuer, security: .configured(requireALPN: true)
             ) { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let (handler, peer) = try tls.serverHandler(
-                        applicationProtocols: ["h2"], clientCertificate: .optional)
-                    try channel.pipeline.syncOperations.addHandler(handler)
-                    return TLSCaller(peer: peer)
+                    TLSCaller(
+                        peer: try tls.secureServer(
+                            channel.pipeline.syncOperations, applicationProtocols: ["h2"],
+                            clientCertificate: .optional))
                 }
             }
         } else {

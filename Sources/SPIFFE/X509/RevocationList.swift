@@ -36,7 +36,8 @@ public struct RevocationList: Hashable, Sendable {
     ///
     /// - Parameter der: One list, and nothing after it.
     /// - Returns: The list.
-    /// - Throws: ``SPIFFEError`` with code `invalidRevocationList`.
+    /// - Throws: ``SPIFFEError`` with code `unsupportedRevocationList` for the kinds above, `invalidRevocationList` for what is
+    ///   no list at all.
     public static func parse(der: some Collection<UInt8>) throws(SPIFFEError) -> RevocationList {
         guard der.count <= maximumLength else {
             throw SPIFFEError(.invalidRevocationList, "revocation list is longer than \(maximumLength) bytes")
@@ -58,8 +59,12 @@ public struct RevocationList: Hashable, Sendable {
             return (list, algorithm.encodedBytes, try ASN1BitString(derEncoded: &nodes))
         }
         let body = try Body(parsing: list)
-        guard body.algorithm == algorithm, signature.paddingBits == 0, let sound = SoundSignature.algorithm(algorithm)
-        else { throw SPIFFEError(.invalidRevocationList, "revocation list is not signed in a sound way") }
+        guard body.algorithm == algorithm, signature.paddingBits == 0 else {
+            throw SPIFFEError(.invalidRevocationList, "revocation list has no well-formed signature")
+        }
+        guard let sound = SoundSignature.algorithm(algorithm) else {
+            throw SPIFFEError(.unsupportedRevocationList, "revocation list is not signed in a sound way")
+        }
         (issuer, issuerName) = (body.issuer, body.issuerName)
         (thisUpdate, nextUpdate) = (body.thisUpdate, body.nextUpdate)
         revokedSerialNumbers = body.serialNumbers
@@ -89,8 +94,9 @@ private struct Body {
 
     init(parsing node: ASN1Node) throws {
         self = try DER.sequence(node, identifier: .sequence) { nodes in
+            guard nodes.peek != nil else { throw ASN1Error.invalidASN1Object(reason: "fields are missing") }
             guard nodes.peek == .integer, try Int(derEncoded: &nodes) == 1 else {
-                throw SPIFFEError(.invalidRevocationList, "revocation list is not of version 2")
+                throw SPIFFEError(.unsupportedRevocationList, "revocation list is not of version 2")
             }
             guard let algorithm = nodes.next(), let issuer = nodes.next(), let thisUpdate = nodes.next() else {
                 throw ASN1Error.invalidASN1Object(reason: "fields are missing")
@@ -154,7 +160,7 @@ private struct Body {
         let (deltaIndicator, distributionPoint): (ASN1ObjectIdentifier, ASN1ObjectIdentifier) =
             ([2, 5, 29, 27], [2, 5, 29, 28])
         guard !extensions.contains(where: { $0.critical || $0.oid == deltaIndicator || $0.oid == distributionPoint })
-        else { throw SPIFFEError(.invalidRevocationList, "revocation list is of a kind that is not understood") }
+        else { throw SPIFFEError(.unsupportedRevocationList, "revocation list is of a kind that is not understood") }
     }
 
     /// An entry may name another issuer only in an indirect list, and be taken back only in a delta.
@@ -166,7 +172,8 @@ private struct Body {
                 $0.critical || $0.oid == issuer || ($0.oid == reason && $0.value.elementsEqual(removal))
             })
         else {
-            throw SPIFFEError(.invalidRevocationList, "revocation list has an entry of a kind that is not understood")
+            throw SPIFFEError(
+                .unsupportedRevocationList, "revocation list has an entry of a kind that is not understood")
         }
     }
 }

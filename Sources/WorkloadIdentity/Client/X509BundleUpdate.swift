@@ -9,6 +9,8 @@ public struct X509BundleUpdate: Hashable, Sendable {
     public let bundles: [TrustDomain: X509Bundle]
 
     /// What authorities have revoked; usually empty.
+    ///
+    /// Lists of a kind that is not understood, such as delta lists, are left out: the endpoint means them for others.
     public let revocationLists: [RevocationList]
 
     /// Reads one message, all of it or nothing.
@@ -26,6 +28,6 @@ public struct X509BundleUpdate: Hashable, Sendable {
                 trustDomain: domain, authorities: try DERConcatenation.certificates(in: bytes))
         }
         self.bundles = bundles
-        revocationLists = try message.crl.map { try RevocationList.parse(der: $0) }
+        revocationLists = try RevocationList.understood(in: message.crl)
     }
 }

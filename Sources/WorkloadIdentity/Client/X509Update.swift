@@ -13,6 +13,8 @@ public struct X509Update: Sendable {
     public let bundles: [TrustDomain: X509Bundle]
 
     /// What authorities have revoked; usually empty.
+    ///
+    /// Lists of a kind that is not understood, such as delta lists, are left out: the endpoint means them for others.
     public let revocationLists: [RevocationList]
 
     /// Creates an update by hand, for a process that has its SVIDs from elsewhere.
@@ -21,13 +23,18 @@ public struct X509Update: Sendable {
     ///   - svids: The identities; the first is the default one.
     ///   - bundles: Whom to judge peers by, one for each trust domain.
     ///   - revocationLists: What authorities have revoked.
-    /// - Throws: ``WorkloadAPIError`` with code `invalidResponse` when there is no SVID.
+    /// - Throws: ``WorkloadAPIError`` with code `invalidResponse` when there is no SVID, or more than one bundle for a
+    ///   trust domain.
     public init(
         svids: [X509SVID], bundles: [X509Bundle], revocationLists: [RevocationList] = []
     ) throws(WorkloadAPIError) {
         guard !svids.isEmpty else { throw WorkloadAPIError(.invalidResponse, "there is no SVID") }
         self.svids = svids
-        self.bundles = Dictionary(bundles.map { ($0.trustDomain, $0) }) { $1 }
+        let byDomain = Dictionary(bundles.map { ($0.trustDomain, $0) }) { first, _ in first }
+        guard byDomain.count == bundles.count else {
+            throw WorkloadAPIError(.invalidResponse, "there are two bundles for one trust domain")
+        }
+        self.bundles = byDomain
         self.revocationLists = revocationLists
     }
 
@@ -45,9 +52,13 @@ public struct X509Update: Sendable {
             guard !wire.bundle.isEmpty else {
                 throw WorkloadAPIError(.invalidResponse, "an SVID came without the bundle of its trust domain")
             }
-            let domain = svid.id.trustDomain
-            bundles[domain] = X509Bundle(
-                trustDomain: domain, authorities: try DERConcatenation.certificates(in: wire.bundle))
+            let bundle = X509Bundle(
+                trustDomain: svid.id.trustDomain, authorities: try DERConcatenation.certificates(in: wire.bundle))
+            // Two that differ: which came last would be chance.
+            guard bundles.updateValue(bundle, forKey: bundle.trustDomain) ?? bundle == bundle else {
+                throw WorkloadAPIError(
+                    .invalidResponse, "the endpoint sent two bundles for trust domain \(bundle.trustDomain)")
+            }
             // WLAPI-39: the first with a hint keeps it.
             if wire.hint.isEmpty || hints.insert(ExactText(wire.hint)).inserted { svids.append(svid) }
         }
@@ -65,7 +76,7 @@ public struct X509Update: Sendable {
         }
         self.svids = svids
         self.bundles = bundles
-        revocationLists = try message.crl.map { try RevocationList.parse(der: $0) }
+        revocationLists = try RevocationList.understood(in: message.crl)
     }
 }
 

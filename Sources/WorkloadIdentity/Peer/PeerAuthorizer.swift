@@ -44,7 +44,8 @@ public struct PeerAuthorizer: Sendable, CustomStringConvertible {
     ///
     /// - Parameters:
     ///   - description: Whom it lets pass, for logs.
-    ///   - allows: The rule; the identity is proven before it is asked. Called on event loops, so it must not block.
+    ///   - allows: The rule; the certificate or token has been verified before it is asked, the key of a
+    ///     certificate is proven right after. Called on event loops, so it must not block.
     /// - Returns: An authorizer by that rule.
     public static func custom(
         _ description: String, _ allows: @escaping @Sendable (PeerIdentity) -> Bool

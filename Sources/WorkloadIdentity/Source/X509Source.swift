@@ -16,15 +16,17 @@ public import SPIFFE
 public final class X509Source: Sendable {
     let latest: LatestValue<Result<X509Update, WorkloadAPIError>>
     let picker: SVIDPicker
-    let materials = TLSMaterialCache()
+    let materials: TLSMaterialCache
     private let life: SourceLife?
     private let now: @Sendable () -> Date
 
     private init(
-        latest: LatestValue<Result<X509Update, WorkloadAPIError>>, picker: SVIDPicker, life: SourceLife?,
+        latest: LatestValue<Result<X509Update, WorkloadAPIError>>, picker: SVIDPicker,
+        materials: TLSMaterialCache = TLSMaterialCache(), life: SourceLife?,
         now: @escaping @Sendable () -> Date
     ) {
-        (self.latest, self.picker, self.life, self.now) = (latest, picker, life, now)
+        (self.latest, self.picker, self.materials) = (latest, picker, materials)
+        (self.life, self.now) = (life, now)
     }
 
     /// Creates a source that never changes, for a process that has its SVIDs from elsewhere, and for tests.
@@ -60,12 +62,20 @@ public final class X509Source: Sendable {
         let follower = StreamFollower(
             name: "x509-svid", latest: latest, backoff: options.backoff, logger: options.logger
         ) { update throws(WorkloadAPIError) in try await client.followX509SVIDs(update) }
+        let materials = TLSMaterialCache()
         let life = SourceLife {
-            await follower.run(using: MachineEntropy())
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask { await follower.run(using: MachineEntropy()) }
+                group.addTask {
+                    // What was taken back is not kept for TLS either.
+                    for await case .failure in SourceUpdates(latest: latest) { materials.removeAll() }
+                    materials.removeAll()
+                }
+            }
         } onClose: {
             latest.close()
         }
-        let source = X509Source(latest: latest, picker: picker, life: life, now: MachineClock.now)
+        let source = X509Source(latest: latest, picker: picker, materials: materials, life: life, now: MachineClock.now)
         do throws(WorkloadAPIError) {
             try await latest.wait(atMost: options.timeout) { update throws(WorkloadAPIError) in
                 _ = try update.pick(picker, at: MachineClock.now())

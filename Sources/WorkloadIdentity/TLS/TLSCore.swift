@@ -1,10 +1,12 @@
-internal import NIOCore
+package import NIOCore
 package import NIOSSL
 package import SPIFFE
 package import X509
 
 /// The one way in which TLS is set up here, whatever it stands on.
 package struct TLSCore: Sendable {
+    package typealias Position = ChannelPipeline.SynchronousOperations.Position
+
     private let material: @Sendable () throws -> TLSMaterial
     private let verify: @Sendable ([Certificate]) throws(PeerRefusal) -> VerifiedX509SVID
 
@@ -20,9 +22,11 @@ package struct TLSCore: Sendable {
         (self.material, self.verify) = (material, verify)
     }
 
-    package func serverHandler(
+    /// Puts TLS in front of an accepted connection.
+    package func secureServer(
+        _ pipeline: ChannelPipeline.SynchronousOperations, at position: Position = .last,
         applicationProtocols: [String], clientCertificate: WorkloadTLS.ClientCertificate
-    ) throws -> (handler: NIOSSLServerHandler, peer: TLSPeer) {
+    ) throws -> TLSPeer {
         let material = try material()
         var configuration = TLSConfiguration.makeServerConfiguration(
             certificateChain: material.chain.map { .certificate($0) }, privateKey: .privateKey(material.key))
@@ -32,12 +36,15 @@ package struct TLSCore: Sendable {
         let handler = NIOSSLServerHandler(
             context: try context(configuration, applicationProtocols),
             customVerificationCallback: callback(for: peer))
-        return (handler, peer)
+        try pipeline.addHandlers([handler, HandshakeWitness(peer)], position: position)
+        return peer
     }
 
-    package func clientHandler(
+    /// Puts TLS in front of a connection to a server.
+    package func secureClient(
+        _ pipeline: ChannelPipeline.SynchronousOperations, at position: Position = .last,
         applicationProtocols: [String], serverName: String?
-    ) throws -> (handler: NIOSSLClientHandler, peer: TLSPeer) {
+    ) throws -> TLSPeer {
         let material = try material()
         var configuration = TLSConfiguration.makeClientConfiguration()
         configuration.certificateChain = material.chain.map { .certificate($0) }
@@ -48,7 +55,8 @@ package struct TLSCore: Sendable {
         let handler = try NIOSSLClientHandler(
             context: try context(configuration, applicationProtocols), serverHostname: serverName,
             customVerificationCallback: callback(for: peer))
-        return (handler, peer)
+        try pipeline.addHandlers([handler, HandshakeWitness(peer)], position: position)
+        return peer
     }
 
     /// A context of its own for each connection: a resumed session would skip the callback, and with it every change of
@@ -69,7 +77,7 @@ package struct TLSCore: Sendable {
     private func callback(for peer: TLSPeer) -> NIOSSLCustomVerificationCallback {
         { [verify] presented, promise in
             do {
-                peer.set(try verify(try PeerCertificates.parse(presented)))
+                peer.present(try verify(try PeerCertificates.parse(presented)))
                 promise.succeed(.certificateVerified)
             } catch {
                 promise.succeed(.failed)

@@ -5,15 +5,26 @@ internal import Synchronization
 final class TLSMaterialCache: Sendable {
     private let last = Mutex<(svid: X509SVID, material: TLSMaterial)?>(nil)
 
-    func material(for svid: X509SVID) throws -> TLSMaterial {
-        let known = last.withLock { $0 }
-        if let known, known.svid.privateKeyDER == svid.privateKeyDER, known.svid.certificates == svid.certificates {
-            return known.material
+    /// What to present for the present identity; where there is none, nothing is kept either.
+    ///
+    /// The identity is asked for under the lock, so that none that was taken back in the meantime is filed again.
+    func material(for present: () throws -> X509SVID) throws -> TLSMaterial {
+        try last.withLock { last in
+            do {
+                let svid = try present()
+                if let last, last.svid.privateKeyDER == svid.privateKeyDER, last.svid.certificates == svid.certificates
+                {
+                    return last.material
+                }
+                let material = try TLSMaterial(
+                    chain: try svid.certificates.map { try $0.derBytes() }, key: svid.privateKeyDER)
+                last = (svid, material)
+                return material
+            } catch {
+                last = nil
+                throw error
+            }
         }
-        let material = try TLSMaterial(
-            chain: try svid.certificates.map { try $0.derBytes() }, key: svid.privateKeyDER)
-        last.withLock { $0 = (svid, material) }
-        return material
     }
 
     /// Lets go of the key.

@@ -1,7 +1,5 @@
-internal import NIOCore
-public import NIOSSL
+public import NIOCore
 internal import SPIFFE
-internal import X509
 
 /// TLS in which both sides are known by their SPIFFE IDs, for anything built on SwiftNIO.
 ///
@@ -32,29 +30,34 @@ public struct WorkloadTLS: Sendable {
         }
     }
 
-    /// Makes the handlers for one accepted connection; put them first in its pipeline.
+    /// Puts TLS in front of one accepted connection; call it on its event loop, before anything reads.
     ///
     /// - Parameters:
+    ///   - pipeline: The connection's; TLS goes to its end, so what it protects is added afterwards.
     ///   - applicationProtocols: What to offer by ALPN, best first.
     ///   - clientCertificate: Whether a client must show one.
-    /// - Returns: The TLS handler, and who the peer turns out to be once the handshake is over.
+    /// - Returns: Who the peer turns out to be once the handshake is over.
     /// - Throws: ``WorkloadAPIError`` when the source has no identity to present; `NIOSSLError` when it cannot be loaded.
-    public func makeServerHandler(
-        applicationProtocols: [String] = [], clientCertificate: ClientCertificate = .required
-    ) throws -> (handler: NIOSSLServerHandler, peer: TLSPeer) {
-        try core.serverHandler(applicationProtocols: applicationProtocols, clientCertificate: clientCertificate)
+    public func secureServer(
+        _ pipeline: ChannelPipeline.SynchronousOperations, applicationProtocols: [String] = [],
+        clientCertificate: ClientCertificate = .required
+    ) throws -> TLSPeer {
+        try core.secureServer(
+            pipeline, applicationProtocols: applicationProtocols, clientCertificate: clientCertificate)
     }
 
-    /// Makes the handler for one connection to a server; put it first in its pipeline.
+    /// Puts TLS in front of one connection to a server; call it on its event loop, before anything is sent.
     ///
     /// - Parameters:
+    ///   - pipeline: The connection's; TLS goes to its end, so what it protects is added afterwards.
     ///   - applicationProtocols: What to offer by ALPN, best first.
     ///   - serverName: What to send as SNI, for a proxy on the way; it is not compared with anything.
-    /// - Returns: The TLS handler, and who the server turns out to be once the handshake is over.
+    /// - Returns: Who the server turns out to be once the handshake is over.
     /// - Throws: ``WorkloadAPIError`` when the source has no identity to present; `NIOSSLError` when it cannot be loaded.
-    public func makeClientHandler(
-        applicationProtocols: [String] = [], serverName: String? = nil
-    ) throws -> (handler: NIOSSLClientHandler, peer: TLSPeer) {
-        try core.clientHandler(applicationProtocols: applicationProtocols, serverName: serverName)
+    public func secureClient(
+        _ pipeline: ChannelPipeline.SynchronousOperations, applicationProtocols: [String] = [],
+        serverName: String? = nil
+    ) throws -> TLSPeer {
+        try core.secureClient(pipeline, applicationProtocols: applicationProtocols, serverName: serverName)
     }
 }

@@ -6,15 +6,7 @@ extension X509Source {
     /// What to present on a connection opened now.
     ///
     /// Loading a key costs more than signing with it, so the last one is kept for as long as it is the present one.
-    package func material() throws -> TLSMaterial {
-        let svid: X509SVID
-        do { svid = try self.svid } catch {
-            // What was taken back is not kept here either.
-            materials.removeAll()
-            throw error
-        }
-        return try materials.material(for: svid)
-    }
+    package func material() throws -> TLSMaterial { try materials.material { try svid } }
 
     /// Judges what a peer presented, by what is held now.
     package func verify(

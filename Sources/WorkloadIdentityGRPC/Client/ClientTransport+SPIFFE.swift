@@ -69,8 +69,8 @@ extension ClientTransport where Self == HTTP2ClientTransport.Posix {
         // fails without an identity, instead of connecting without one.
         config.channelDebuggingCallbacks.onCreateTCPConnection = { channel in
             channel.eventLoop.makeCompletedFuture {
-                let (handler, _) = try tls.clientHandler(applicationProtocols: ["h2"], serverName: serverName)
-                try channel.pipeline.syncOperations.addHandler(handler, position: .first)
+                _ = try tls.secureClient(
+                    channel.pipeline.syncOperations, at: .first, applicationProtocols: ["h2"], serverName: serverName)
             }
             .flatMap { callersOwn?(channel) ?? channel.eventLoop.makeSucceededVoidFuture() }
         }

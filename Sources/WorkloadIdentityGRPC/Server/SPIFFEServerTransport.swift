@@ -46,10 +46,9 @@ public struct SPIFFEServerTransport: ServerTransport, ListeningServerTransport {
             security: .configured(requireALPN: true)
         ) { channel in
             channel.eventLoop.makeCompletedFuture {
-                let (handler, peer) = try tls.serverHandler(
-                    applicationProtocols: ["h2"], clientCertificate: clientCertificate)
-                try channel.pipeline.syncOperations.addHandler(handler)
-                return peer
+                try tls.secureServer(
+                    channel.pipeline.syncOperations, applicationProtocols: ["h2"],
+                    clientCertificate: clientCertificate)
             }
         }
     }

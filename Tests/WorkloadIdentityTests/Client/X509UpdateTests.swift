@@ -48,11 +48,26 @@ struct X509UpdateTests {
             $0.federatedBundles = ["spiffe://b.example": Data(), "spiffe://b.example/x": Data()]
         },
         Fault("a revocation list is none") { $0.crl = [Data([1])] },
+        Fault("two bundles for one domain that differ") {
+            var other = $0.svids[0]
+            other.bundle += try ca.get().der
+            $0.svids.append(other)
+        },
         Fault("257 certificates in one bundle") {
             let one = $0.svids[0].bundle
             $0.svids[0].bundle = Data((0..<257).flatMap { _ in one })
         },
     ]
+
+    @Test("a revocation list of a kind that is not understood is left out, and costs nobody the update")
+    func strangeList() throws {
+        let ca = try TestCA.current()
+        // SEQUENCE of a list without a version, which makes it version 1, an algorithm and a signature; all of them empty.
+        let ofVersionOne = Data([0x30, 0x09, 0x30, 0x02, 0x30, 0x00, 0x30, 0x00, 0x03, 0x01, 0x00])
+        let update = try X509Update(
+            WorkloadX509SVIDResponse(try ca.wire(), crl: [ofVersionOne, try ca.revocationList([])]))
+        #expect(update.revocationLists.count == 1)
+    }
 
     @Test("discards the whole of what breaks a rule", arguments: faults)
     func refuses(_ fault: Fault) throws {

@@ -25,8 +25,9 @@ struct Loopback: Sendable {
         let channel = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let (handler, peer) = try server.makeServerHandler(clientCertificate: clientCertificate)
-                    try channel.pipeline.syncOperations.addHandlers([handler, Greeter(peer: peer)])
+                    let peer = try server.secureServer(
+                        channel.pipeline.syncOperations, clientCertificate: clientCertificate)
+                    try channel.pipeline.syncOperations.addHandler(Greeter(peer: peer))
                 }
             }
             .bind(host: "127.0.0.1", port: 0).get()
@@ -41,25 +42,22 @@ struct Loopback: Sendable {
 
     /// Connects as a workload.
     func connect(_ tls: WorkloadTLS) async throws -> Handshake {
-        try await connect {
-            let (handler, peer) = try tls.makeClientHandler()
-            return (handler, peer)
-        }
+        try await connect { try tls.secureClient($0) }
     }
 
     /// Connects with a TLS configuration of the test's own that trusts anyone.
     func connect(_ configuration: TLSConfiguration) async throws -> Handshake {
-        try await connect {
+        try await connect { pipeline in
             var configuration = configuration
             configuration.certificateVerification = .none
-            return (
-                try NIOSSLClientHandler(context: NIOSSLContext(configuration: configuration), serverHostname: nil), nil
-            )
+            try pipeline.addHandler(
+                NIOSSLClientHandler(context: NIOSSLContext(configuration: configuration), serverHostname: nil))
+            return nil
         }
     }
 
     private func connect(
-        _ makeHandler: @escaping @Sendable () throws -> (NIOSSLClientHandler, TLSPeer?)
+        _ secure: @escaping @Sendable (ChannelPipeline.SynchronousOperations) throws -> TLSPeer?
     ) async throws -> Handshake {
         let loop = MultiThreadedEventLoopGroup.singleton.next()
         let greeting = loop.makePromise(of: String?.self)
@@ -67,9 +65,8 @@ struct Loopback: Sendable {
         let channel = try await ClientBootstrap(group: loop)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let (handler, known) = try makeHandler()
-                    if let known { peer.set(known) }
-                    try channel.pipeline.syncOperations.addHandlers([handler, Listener(greeting: greeting)])
+                    if let known = try secure(channel.pipeline.syncOperations) { peer.set(known) }
+                    try channel.pipeline.syncOperations.addHandler(Listener(greeting: greeting))
                 }
             }
             .connect(host: "127.0.0.1", port: port).get()

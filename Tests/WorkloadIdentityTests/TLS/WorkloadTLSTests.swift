@@ -1,5 +1,7 @@
+import NIOCore
 import Foundation
 import NIOSSL
+import NIOEmbedded
 import SPIFFE
 import TestSupport
 import Testing
@@ -155,7 +157,24 @@ struct WorkloadTLSTests {
         let holder = try source(Self.ca.get(), "/w")
         let tls = WorkloadTLS(source: holder, authorizing: .any)
         await holder.close()
-        #expect(throws: WorkloadAPIError.self) { try tls.makeServerHandler() }
-        #expect(throws: WorkloadAPIError.self) { try tls.makeClientHandler() }
+        let pipeline = EmbeddedChannel().pipeline.syncOperations
+        #expect(throws: WorkloadAPIError.self) { try tls.secureServer(pipeline) }
+        #expect(throws: WorkloadAPIError.self) { try tls.secureClient(pipeline) }
+    }
+
+    @Test("a certificate names nobody before the handshake shows that its key is there")
+    func presentedOnly() throws {
+        let ca = try Self.ca.get()
+        let leaf = try ca.leaf("spiffe://example.org/victim")
+        let victim = try X509SVIDVerification.verify([leaf.certificate], at: CertificateRecipe.now) { _ in
+            ca.bundle
+        }
+        let peer = TLSPeer()
+        peer.prove()
+        #expect(peer.svid == nil)
+        peer.present(victim)
+        #expect(peer.svid == nil)
+        peer.prove()
+        #expect(peer.svid == victim)
     }
 }
