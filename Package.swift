@@ -142,6 +142,10 @@ let package = Package(
         .target(name: "CLinuxKernel"),
         .target(name: "LinuxKernel", dependencies: ["CLinuxKernel", "Platform"], swiftSettings: strict),
 
+        // The workload socket's own server.
+        .target(
+            name: "WorkloadSocket", dependencies: ["LinuxKernel", "Platform", logging], swiftSettings: strict),
+
         // Domains.
         .target(
             name: "IssuerDomain",
@@ -287,6 +291,9 @@ let package = Package(
             ], swiftSettings: strict),
         .testTarget(name: "PlatformTests", dependencies: ["Platform", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "LinuxKernelTests", dependencies: ["LinuxKernel", "Platform"], swiftSettings: strict),
+        .testTarget(
+            name: "WorkloadSocketTests", dependencies: ["WorkloadSocket", "LinuxKernel", "Platform", logging],
+            swiftSettings: strict),
         .testTarget(
             name: "IssuerDomainTests",
             dependencies: [

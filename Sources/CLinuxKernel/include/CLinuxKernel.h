@@ -1,34 +1,9 @@
-// System calls and socket options that the Swift overlay of the C library does not name.
+// System calls, socket options and structures that the Swift overlay of the C library does not name.
 #ifndef MINTMARK_CLINUXKERNEL_H
 #define MINTMARK_CLINUXKERNEL_H
 
-#include <stdint.h>
-#include <sys/types.h>
-
-// SOL_SOCKET options; the numbers are those of asm-generic, which x86-64 and arm64 share.
-#define MINTMARK_SO_PEERCRED 17
-#define MINTMARK_SO_PEERPIDFD 77
-
-// What SO_PEERCRED fills in.
-struct mintmark_ucred {
-    int32_t pid;
-    uint32_t uid;
-    uint32_t gid;
-};
-
-// pidfd_open(2). Returns a close-on-exec descriptor, or -1 with errno.
-int mintmark_pidfd_open(int32_t pid);
-
-// Whether the process behind a pidfd still runs: 1 yes, 0 no, -1 with errno.
-int mintmark_pidfd_is_alive(int pidfd);
-
-// The process id that a pidfd stands for in the caller's namespace, from /proc/self/fdinfo: -1 when it is gone.
-int32_t mintmark_pidfd_pid(int pidfd);
-
-// openat(2) and fstat(2) with plain types, for use under a directory descriptor.
-int mintmark_openat(int directory, const char *path, int flags);
-
-// Keeps secrets out of core dumps and off other processes of the same user: PR_SET_DUMPABLE 0, RLIMIT_CORE 0.
-int mintmark_deny_dumps(void);
+#include "events.h"
+#include "process.h"
+#include "sockets.h"
 
 #endif
