@@ -210,7 +210,7 @@ let package = Package(
             name: "CommandLine",
             dependencies: [
                 "IssuerServer", "IssuerDomain", "NodeAgent", "VerifyServer", "WorkloadIdentity", "IssuerAPIProtos",
-                "HealthProtos",
+                "WorkloadAPIProtos", "HealthProtos",
                 "Bootstrap", "SPIFFE", "Platform", "LinuxKernel", argumentParser, certificates, grpcCore, grpcHTTP2,
                 grpcProtobuf, grpcInProcess, lifecycle, logging, protobuf, signals, yams,
             ], swiftSettings: strict),

@@ -14,7 +14,7 @@ struct EntryCommand: AsyncParsableCommand {
         commandName: "entry", abstract: "Registers which code may hold which identity.",
         subcommands: [
             EntryCreateCommand.self, EntryListCommand.self, EntryShowCommand.self, EntryUpdateCommand.self,
-            EntryDeleteCommand.self, EntryCountCommand.self,
+            EntryDeleteCommand.self, EntryCountCommand.self, EntrySuggestCommand.self, EntryTestCommand.self,
         ])
 }
 
