@@ -153,6 +153,27 @@ struct X509RevocationTests {
         #expect(try Self.refusal(of: [leaf], under: ca, lists: [renamed]) == nil)
     }
 
+    @Test("counts a list that the authority signed with its next key, once the bundle has that")
+    func nextKey() throws {
+        let (old, new) = (try TestCA(commonName: "issuing"), try TestCA(commonName: "issuing"))
+        let leaf = try old.leaf().certificate
+        let list = try Self.list(of: old, revoking: [leaf], signedBy: new.key)
+        #expect(try Self.refusal(of: [leaf], under: old, lists: [list]) == nil)
+        let both = X509Bundle(trustDomain: try .example, authorities: [old.certificate, new.certificate])
+        #expect(throws: SPIFFEError.self) {
+            try X509SVIDVerification.verify([leaf], at: CertificateRecipe.now, revocationLists: [list]) { _ in both }
+        }
+    }
+
+    @Test("counts the signatures of lists among those checked for one chain, and gives up when they are too many")
+    func boundsSignatures() throws {
+        let ca = try TestCA()
+        let leaf = try ca.leaf().certificate
+        let forged = try Self.list(of: ca, revoking: [leaf], signedBy: try TestCA().key)
+        #expect(try Self.refusal(of: [leaf], under: ca, lists: Array(repeating: forged, count: 31)) == nil)
+        #expect(try Self.refusal(of: [leaf], under: ca, lists: Array(repeating: forged, count: 32)) == .untrusted)
+    }
+
     @Test("counts a list only of an authority that may sign lists, where its key usage speaks of it")
     func mayNotSign() throws {
         for (usage, code) in [

@@ -52,7 +52,7 @@ struct PathSearch {
         for authority in issuers(of: path, among: authorities) {
             guard try hasSigned(path, authority) else { continue }
             path.append(authority)
-            if isAcceptable(path) { return true }
+            if try isAcceptable(path) { return true }
             path.removeLast()
         }
         for intermediate in issuers(of: path, among: intermediates) {
@@ -114,15 +114,19 @@ struct PathSearch {
 
     private mutating func hasSigned(_ path: [PathCertificate], _ issuer: PathCertificate) throws(SPIFFEError) -> Bool {
         guard let tip = path.last else { return false }
+        try countCheck()
+        return issuer.certificate.publicKey.isValidSignature(tip.certificate.signature, for: tip.certificate)
+    }
+
+    private mutating func countCheck() throws(SPIFFEError) {
         guard checksLeft > 0 else {
             throw SPIFFEError(.untrusted, "chain takes more than \(Self.maximumSignatureChecks) signature checks")
         }
         checksLeft -= 1
-        return issuer.certificate.publicKey.isValidSignature(tip.certificate.signature, for: tip.certificate)
     }
 
     /// Judges a whole path by what only a whole path shows.
-    private mutating func isAcceptable(_ path: [PathCertificate]) -> Bool {
+    private mutating func isAcceptable(_ path: [PathCertificate]) throws(SPIFFEError) -> Bool {
         for index in 1..<path.count {
             guard let constraints = path[index].nameConstraints else { continue }
             for below in path[..<index] {
@@ -133,12 +137,27 @@ struct PathSearch {
             }
         }
         for list in revocationLists {
-            guard !(1..<path.count).contains(where: { list.revokes(path[$0 - 1], issuedBy: path[$0]) }) else {
-                isRevoked = true
-                return false
+            for index in 1..<path.count where list.names(path[index - 1], issuedBy: path[index]) {
+                guard try !isBelieved(list, onWordOf: path[index]) else {
+                    isRevoked = true
+                    return false
+                }
             }
         }
         return true
+    }
+
+    /// Whether a list is signed by the authority that issued the certificate in question, or by another key of the same
+    /// name in the bundle: an authority that has moved to its next key goes on revoking what the last one signed.
+    private mutating func isBelieved(
+        _ list: RevocationList, onWordOf issuer: PathCertificate
+    ) throws(SPIFFEError) -> Bool {
+        let others = authorities.filter { $0.publicKeyInfo != issuer.publicKeyInfo }
+        for authority in [issuer] + others where list.mayBeSigned(by: authority) {
+            try countCheck()
+            if list.isSigned(by: authority) { return true }
+        }
+        return false
     }
 
     /// Notes why a path was given up; the first reason is nearest to the leaf.

@@ -71,15 +71,22 @@ public struct RevocationList: Hashable, Sendable {
         (signedBytes, self.signature, self.algorithm) = (list.encodedBytes, signature.bytes, sound)
     }
 
-    /// Whether this list is the word of an authority on a certificate, and that word is that it is revoked.
+    /// Whether this list, if its signature holds, revokes a certificate that an authority has issued.
     ///
-    /// The signature is checked last: most certificates are on no list.
-    func revokes(_ certificate: PathCertificate, issuedBy authority: PathCertificate) -> Bool {
+    /// Asked before the signature is checked: most certificates are on no list.
+    func names(_ certificate: PathCertificate, issuedBy authority: PathCertificate) -> Bool {
         issuerName == certificate.issuer && issuerName == authority.subject
             && revokedSerialNumbers.contains(certificate.certificate.serialNumber)
-            && authority.keyUsage?.cRLSign ?? true
-            && authority.certificate.publicKey.isValidSignature(
-                signature, for: signedBytes, signatureAlgorithm: algorithm)
+    }
+
+    /// Whether an authority may stand behind this list: it has the name that the list gives, and may sign lists.
+    func mayBeSigned(by authority: PathCertificate) -> Bool {
+        issuerName == authority.subject && authority.keyUsage?.cRLSign ?? true
+    }
+
+    /// Whether the signature is an authority's.
+    func isSigned(by authority: PathCertificate) -> Bool {
+        authority.certificate.publicKey.isValidSignature(signature, for: signedBytes, signatureAlgorithm: algorithm)
     }
 }
 

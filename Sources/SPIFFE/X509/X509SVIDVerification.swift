@@ -11,7 +11,8 @@ public enum X509SVIDVerification {
     /// Verifies a presented chain against the bundle of the leaf's own trust domain, and no other (X509-24..30).
     ///
     /// A certificate of the chain that one of the lists revokes makes it invalid, as long as the list is signed by the
-    /// authority that issued the certificate; what other lists say does not count. A list whose time has passed still
+    /// authority that issued the certificate, with that key or another of the same name in the bundle; what other lists
+    /// say does not count. A list whose time has passed still
     /// revokes, and never is a reason to refuse the rest: lists are an option of the Workload API, and nothing promises
     /// fresh ones.
     ///
