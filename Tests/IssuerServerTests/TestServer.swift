@@ -131,6 +131,7 @@ struct Clients: Sendable {
     let svids: any Spire_Api_Server_Svid_V1_SVID.ClientProtocol
     let bundle: any Spire_Api_Server_Bundle_V1_Bundle.ClientProtocol
     let propagation: any Mintmark_V1_Propagation.ClientProtocol
+    let incidents: any Mintmark_V1_Incidents.ClientProtocol
 
     init(_ client: GRPCClient<some ClientTransport>) {
         entries = Spire_Api_Server_Entry_V1_Entry.Client(wrapping: client)
@@ -138,6 +139,7 @@ struct Clients: Sendable {
         svids = Spire_Api_Server_Svid_V1_SVID.Client(wrapping: client)
         bundle = Spire_Api_Server_Bundle_V1_Bundle.Client(wrapping: client)
         propagation = Mintmark_V1_Propagation.Client(wrapping: client)
+        incidents = Mintmark_V1_Incidents.Client(wrapping: client)
     }
 
     /// Asks to be let in.

@@ -26,6 +26,7 @@ package struct Issuer: Sendable {
     private let agents: AgentRegistrar
     private let svids: SVIDIssuer
     private let feed: RevisionFeed
+    private let recordedIncidents = RecordedIncidents()
     private let serverSVID: ServerSVID
     private let tcp: ConnectionAwareTransport<TLSCaller>?
     private let local: ConnectionAwareTransport<LocalCaller>
@@ -154,6 +155,7 @@ package struct Issuer: Sendable {
             SVIDService(access: access, issuer: svids, entries: entries, clock: clock, logger: logger),
             BundleService(access: access, authorities: authorities),
             PropagationService(access: access, entries: entries, agents: agents, feed: feed, clock: clock),
+            IncidentService(access: access, recorded: recordedIncidents, logger: logger),
             HealthService { authorities.snapshot.x509.record.notAfter > clock.now },
         ]
     }

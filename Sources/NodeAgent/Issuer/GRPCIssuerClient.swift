@@ -148,6 +148,31 @@ final class GRPCIssuerClient<Transport: ClientTransport>: IssuerClient {
         }
     }
 
+    /// Reports incidents.
+    ///
+    /// - Returns: The number up to which everything is recorded.
+    func report(runID: String, _ batch: IncidentQueue.Batch) async throws(IssuerClientError) -> UInt64 {
+        let message = Mintmark_V1_ReportIncidentsRequest.with {
+            $0.runID = runID
+            $0.dropped = batch.dropped
+            $0.incidents = batch.incidents.map { numbered in
+                .with {
+                    $0.number = numbered.number
+                    $0.atMs = Int64(exactly: (numbered.incident.at.timeIntervalSince1970 * 1000).rounded()) ?? 0
+                    $0.kind = numbered.incident.kind
+                    $0.detail = numbered.incident.detail
+                    $0.instance = numbered.incident.instance
+                    $0.pid = numbered.incident.pid
+                    $0.uid = numbered.incident.uid
+                    $0.entryIds = numbered.incident.entryIDs
+                }
+            }
+        }
+        return try await call { [options] client in
+            try await Mintmark_V1_Incidents.Client(wrapping: client).report(message, options: options).recordedNumber
+        }
+    }
+
     private func call<Value: Sendable>(
         _ body: @escaping @Sendable (GRPCClient<Transport>) async throws -> Value
     ) async throws(IssuerClientError) -> Value {
