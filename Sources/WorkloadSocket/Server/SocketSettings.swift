@@ -1,0 +1,39 @@
+/// Bounds of the server, which are per user where users could take from each other.
+package struct SocketSettings: Sendable {
+    /// Threads that serve. Handlers may block, so there are more than cores.
+    package var workers: Int
+    /// What they may grow to when all are stuck.
+    package var workerLimit = 64
+    /// Connections of one user.
+    package var connectionsPerUser = 16384
+    /// Connections in all.
+    package var connections: Int
+    /// Bytes kept for one user's connections: requests that are not complete, answers that are not read.
+    package var bytesPerUser = 64 << 20
+    /// What a connection may ask for.
+    package var http2 = HTTP2Limits()
+
+    /// How long preface and SETTINGS may take.
+    package var openingLimit = Duration.seconds(10)
+    /// When a silent peer is asked for a sign of life, and when it is given up.
+    package var keepalive = Duration.seconds(40)
+    package var silenceLimit = Duration.seconds(90)
+    /// How long a request may take to come in, and an answer to be read.
+    package var transferLimit = Duration.seconds(30)
+    /// How long a challenge may take, and what becomes of the call otherwise.
+    package var challengeLimit = Duration.seconds(2)
+    package var challengeStatus = CallStatus(.unavailable, "the caller did not answer the liveness challenge")
+    /// What calls are told when the agent stops. Never `cancelled`, which some clients take for final.
+    package var shutdownStatus = CallStatus(.unavailable, "agent is shutting down")
+    /// How often deadlines are looked at.
+    package var tick = Duration.milliseconds(250)
+
+    /// - Parameters:
+    ///   - cores: Processors of the machine.
+    ///   - descriptors: The soft limit of open files. A connection needs two, and the handler may open one for it.
+    package init(cores: Int, descriptors: Int) {
+        workers = max(4, 2 * cores)
+        connections = max(16, (descriptors - 256) / 3)
+        connectionsPerUser = min(connectionsPerUser, max(8, connections / 2))
+    }
+}
