@@ -24,7 +24,7 @@ package enum UnixExchange {
         var sent = 0
         while sent < request.count {
             let count = request.withUnsafeBytes { bytes in
-                bytes.baseAddress.map { send(socket, $0 + sent, bytes.count - sent, Int32(MSG_NOSIGNAL.rawValue)) } ?? -1
+                bytes.baseAddress.map { send(socket, $0 + sent, bytes.count - sent, Int32(MSG_NOSIGNAL)) } ?? -1
             }
             if count >= 0 { sent += count } else { try wait(socket, POLLOUT, until: deadline) }
         }
