@@ -1,3 +1,4 @@
+internal import CLinuxKernel
 internal import Glibc
 
 /// An open executable: the inode itself, not a name for it.
@@ -8,7 +9,26 @@ package final class ExecutableFile: Sendable {
     package var size: Int64 { identity.size }
 
     /// Which file it is, in which state.
-    package let identity: FileIdentity
+    package var identity: FileIdentity { openedAs.identity }
+
+    /// Its state when it was opened.
+    package let openedAs: FileState
+
+    /// Tells files apart that had one inode number after another; 0 where the file system keeps no count.
+    package let generation: UInt64
+
+    /// What kind of file system holds it.
+    package let fileSystem: FileSystemKind
+
+    /// Opens a regular file by path, without waiting for anything.
+    ///
+    /// - Parameter path: In the agent's own mount namespace.
+    /// - Throws: ``LinuxError``; `EINVAL` when it is not a regular file.
+    package convenience init(path: String) throws(LinuxError) {
+        let file = mintmark_openat(KernelFile.noDirectory, path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
+        guard file >= 0 else { throw LinuxError("open") }
+        try self.init(owning: file)
+    }
 
     /// Takes over an open descriptor of a regular file.
     ///
@@ -16,14 +36,41 @@ package final class ExecutableFile: Sendable {
     /// - Throws: ``LinuxError``; `EINVAL` when it is not a regular file.
     init(owning descriptor: Int32) throws(LinuxError) {
         self.descriptor = descriptor
-        var status = stat()
-        guard fstat(descriptor, &status) == 0 else {
-            identity = FileIdentity(status)
-            throw LinuxError("fstat exe")
+        var raw = mintmark_file_state()
+        let failed = mintmark_file_state(descriptor, nil, &raw) != 0
+        openedAs = FileState(raw)
+        guard !failed else {
+            (generation, fileSystem) = (0, FileSystemKind(number: 0))
+            throw LinuxError("statx")
         }
-        identity = FileIdentity(status)
-        guard status.st_mode & S_IFMT == S_IFREG else { throw LinuxError("fstat exe", code: EINVAL) }
+        guard openedAs.isRegular else {
+            (generation, fileSystem) = (0, FileSystemKind(number: 0))
+            throw LinuxError("statx", code: EINVAL)
+        }
+        generation = mintmark_generation(descriptor)
+        fileSystem = FileSystemKind(number: mintmark_filesystem_type(descriptor))
     }
+
+    /// Its state now.
+    ///
+    /// - Throws: ``LinuxError``.
+    package func state() throws(LinuxError) -> FileState {
+        var raw = mintmark_file_state()
+        guard mintmark_file_state(descriptor, nil, &raw) == 0 else { throw LinuxError("statx") }
+        return FileState(raw)
+    }
+
+    /// Whether it has a POSIX access list beside its mode; nil when that cannot be told.
+    package var hasAccessList: Bool? {
+        switch mintmark_has_access_list(descriptor) {
+        case 0: false
+        case 1: true
+        default: nil
+        }
+    }
+
+    /// The mount's number, as `mountinfo` has it.
+    package var mountNumber: UInt64? { UInt64(exactly: mintmark_mount_number(descriptor)) }
 
     deinit { close(descriptor) }
 
@@ -47,22 +94,5 @@ package final class ExecutableFile: Sendable {
             guard offset <= limit else { throw LinuxError("read exe", code: EFBIG) }
             buffer.withUnsafeBytes { consume(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
         }
-    }
-}
-
-/// An inode at one moment: the same as long as nobody wrote to it, by what the file system says.
-package struct FileIdentity: Hashable, Sendable {
-    package let device: UInt64
-    package let inode: UInt64
-    package let size: Int64
-    private let modified: [Int]
-    private let changed: [Int]
-
-    init(_ status: stat) {
-        device = UInt64(status.st_dev)
-        inode = UInt64(status.st_ino)
-        size = Int64(status.st_size)
-        modified = [status.st_mtim.tv_sec, status.st_mtim.tv_nsec]
-        changed = [status.st_ctim.tv_sec, status.st_ctim.tv_nsec]
     }
 }

@@ -5,7 +5,7 @@ internal import Glibc
 ///
 /// Owns a pidfd and closes it at the end, so a connection and the calls running on it share one handle.
 package final class ProcessHandle: Sendable {
-    private let descriptor: Int32
+    let descriptor: Int32
 
     /// The process id in this process's own PID namespace.
     package let pid: Int32

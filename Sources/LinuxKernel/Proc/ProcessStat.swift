@@ -1,0 +1,37 @@
+/// What attestation reads from `/proc/PID/stat`.
+package struct ProcessStat: Hashable, Sendable {
+    package let pid: Int32
+    package let parent: Int32
+    /// When it was forked, in clock ticks since boot.
+    package let startTicks: UInt64
+    /// Bounds of the text that the kernel noted at exec; 0 where the reader may not know.
+    package let codeStart, codeEnd: UInt64
+
+    /// Reads the one line (proc_pid_stat(5)).
+    ///
+    /// The name in the second field may hold anything, closing parentheses and newlines among it, so the fields after
+    /// it are counted from the last parenthesis of the text.
+    ///
+    /// - Parameter bytes: The file, whole; nil comes of one that is not as expected.
+    package init?(parsing bytes: ArraySlice<UInt8>) {
+        guard let parenthesis = bytes.lastIndex(of: UInt8(ascii: ")")) else { return nil }
+        var head = ByteScanner(bytes)
+        guard let pid = head.decimal().flatMap({ Int32(exactly: $0) }), head.take(.space),
+            head.take(UInt8(ascii: "(")), head.position <= parenthesis
+        else { return nil }
+        var fields: [UInt64?] = []
+        var scanner = ByteScanner(bytes[(parenthesis + 1)...])
+        guard scanner.take(.space), scanner.take() != nil else { return nil }
+        while fields.count < 49, scanner.take(.space) {
+            let isNegative = scanner.take(UInt8(ascii: "-"))
+            guard let number = scanner.decimal() else { return nil }
+            fields.append(isNegative ? nil : number)
+        }
+        // Field 4 is the parent, 22 the start, 26 and 27 the bounds of the text.
+        guard fields.count >= 24, let parent = fields[0].flatMap({ Int32(exactly: $0) }), let start = fields[18],
+            let codeStart = fields[22], let codeEnd = fields[23]
+        else { return nil }
+        (self.pid, self.parent, startTicks) = (pid, parent, start)
+        (self.codeStart, self.codeEnd) = (codeStart, codeEnd)
+    }
+}

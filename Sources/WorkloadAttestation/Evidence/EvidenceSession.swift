@@ -1,0 +1,171 @@
+package import AgentDomain
+package import LinuxKernel
+internal import Synchronization
+
+/// The examination of one connected process, from accept to close.
+///
+/// Everything is read anew for each ``gather(_:connection:fresh:)``. What is kept in between are open descriptors, and
+/// values derived from texts that turn out not to have changed. Calls block on the kernel, never on the process or on
+/// hashing, and take turns.
+package final class EvidenceSession: Sendable {
+    package let instance: ProcessInstance
+    package let handle: ProcessHandle
+    package let credentials: PeerCredentials
+
+    private let sources: EvidenceSources
+    private let state: Mutex<SessionState>
+
+    /// Begins the examination; best at accept, since an exec after this is noticed.
+    ///
+    /// - Parameters:
+    ///   - handle: The process.
+    ///   - credentials: What the kernel noted at connect.
+    ///   - sources: What else is read.
+    /// - Throws: ``AttestationError`` when the process is gone or may not be looked at.
+    package init(
+        of handle: ProcessHandle, credentials: PeerCredentials, using sources: EvidenceSources
+    ) throws(AttestationError) {
+        do {
+            instance = try handle.instance()
+            state = Mutex(SessionState(directory: try ProcessDirectory(of: handle)))
+        } catch { throw handle.isAlive ? .unreadable(detail: "\(error)") : .gone }
+        (self.handle, self.credentials, self.sources) = (handle, credentials, sources)
+        state.withLock { state in
+            state.firstGeneration = sources.history?.record(of: instance, pid: handle.pid).value?.generation
+            if state.firstGeneration == nil { state.firstMark = state.imageMark() }
+        }
+    }
+
+    /// Whether the process still runs.
+    package var isPresent: Bool { handle.isAlive }
+
+    /// Looks at everything.
+    ///
+    /// - Parameters:
+    ///   - needs: Which of the costly facts something hangs on.
+    ///   - connection: What the socket's server knows.
+    ///   - fresh: Digests taken since the last time, if that needed some.
+    /// - Throws: ``AttestationError``.
+    package func gather(
+        _ needs: EvidenceNeeds, connection: ConnectionFacts, fresh: FreshDigests = FreshDigests()
+    ) throws(AttestationError) -> GatherOutcome {
+        let result = state.withLock { state -> Result<GatherOutcome, AttestationError> in
+            Result { () throws(AttestationError) -> GatherOutcome in
+                try look(&state, needs, connection, fresh)
+            }
+        }
+        return try result.get()
+    }
+
+    /// Judges evidence; the last judgement is used again for evidence that has not changed.
+    package func judge(_ evidence: Evidence) -> Judgement {
+        let last = state.withLock { $0.judged }
+        if let last, last.evidence == evidence { return last.judgement }
+        let judgement = AssuranceJudge.judge(evidence)
+        state.withLock { $0.judged = (evidence, judgement) }
+        return judgement
+    }
+
+    /// Lets go of what can be had again, for a connection that is idle.
+    package func rest() {
+        state.withLock { state in
+            state.code = nil
+            state.program = nil
+            state.judged = nil
+            state.buffer = []
+        }
+    }
+
+    private func look(
+        _ state: inout SessionState, _ needs: EvidenceNeeds, _ connection: ConnectionFacts, _ fresh: FreshDigests
+    ) throws(AttestationError) -> GatherOutcome {
+        guard handle.isAlive else { throw .gone }
+        let record = self.record()
+        var gathering = Gathering(
+            handle: handle, instance: instance, credentials: credentials, needs: needs, sources: sources,
+            record: record, fresh: fresh)
+        let evidence: Evidence
+        do { evidence = try gathering.run(&state, connection) } catch {
+            guard handle.isAlive else { throw .gone }
+            throw .unreadable(detail: error.description)
+        }
+        // The journal's word frames the rest: nothing in between is of two images.
+        let after = self.record()
+        guard handle.isAlive else { throw .gone }
+        guard after.value?.generation == record.value?.generation else {
+            throw .unreadable(detail: "it executed another program meanwhile")
+        }
+        guard after == record else { throw .unreadable(detail: "it changed meanwhile") }
+        guard gathering.requests.isEmpty else { return .needsHashing(gathering.requests) }
+        return .complete(evidence)
+    }
+
+    private func record() -> Fact<ExecRecord> {
+        sources.history?.record(of: instance, pid: handle.pid) ?? .unknown(Gap("the exec journal does not run"))
+    }
+}
+
+/// What looking at a process has come to.
+package enum GatherOutcome: Sendable {
+    case complete(Evidence)
+    /// Have these hashed by ``HashingBudget/digests(of:for:)``, and gather again with the result.
+    case needsHashing([HashRequest])
+}
+
+/// What a session keeps between two looks.
+struct SessionState {
+    let directory: ProcessDirectory
+    var buffer: [UInt8] = []
+    var firstGeneration: UInt64?
+    var firstMark: [UInt8]?
+    /// Never changes for a process.
+    var pidNamespace: (inode: Fact<UInt64>, owner: Fact<UInt64>)?
+    var program: HeldFile?
+    var code: HeldCode?
+    var path: (link: String, state: FileState, fact: Fact<String>)?
+    var package: (path: String, fact: Fact<String>)?
+    var judged: (evidence: Evidence, judgement: Judgement)?
+
+    init(directory: ProcessDirectory) { self.directory = directory }
+
+    /// What the kernel drew for the image at exec; nil when it cannot be read.
+    mutating func imageMark() -> [UInt8]? {
+        guard let count = try? directory.contents(of: "auxv", into: &buffer, limit: 4096),
+            let vector = AuxiliaryVector(parsing: buffer[..<count])
+        else { return nil }
+        return (try? directory.imageMark(vector)) ?? nil
+    }
+}
+
+/// A file that is held open, and what has been found out about it in one state.
+struct HeldFile {
+    let file: ExecutableFile
+    var state: FileState
+    var hasAccessList: Bool?
+    var isImmutable: Bool
+
+    init(_ file: ExecutableFile, _ state: FileState) {
+        (self.file, self.state) = (file, state)
+        hasAccessList = file.hasAccessList
+        isImmutable = FileTrust.isImmutable(state, hasAccessList: hasAccessList, fileSystem: file.fileSystem)
+    }
+
+    /// Takes note of its state now; a new access list changes that, too.
+    mutating func refresh(_ now: FileState) {
+        if now != state { self = HeldFile(file, now) }
+    }
+}
+
+/// Executable memory as it was, with the files behind it.
+struct HeldCode {
+    struct Mapped {
+        let mapping: ExecutableMapping
+        /// Which of ``HeldCode/files`` is behind it.
+        let file: Int?
+        let gap: Gap?
+    }
+
+    var mapped: [Mapped]
+    var files: [(held: HeldFile, path: String)]
+    var mappings: [ExecutableMapping]
+}
