@@ -211,7 +211,7 @@ let package = Package(
             dependencies: [
                 "IssuerServer", "IssuerDomain", "NodeAgent", "VerifyServer", "WorkloadIdentity", "IssuerAPIProtos",
                 "WorkloadAPIProtos", "HealthProtos",
-                "Bootstrap", "SPIFFE", "Platform", "LinuxKernel", argumentParser, certificates, grpcCore, grpcHTTP2,
+                "Bootstrap", "SPIFFE", "Platform", "LinuxKernel", argumentParser, certificates, crypto, grpcCore, grpcHTTP2,
                 grpcProtobuf, grpcInProcess, lifecycle, logging, protobuf, signals, yams,
             ], swiftSettings: strict),
         .executableTarget(name: "mintmark", dependencies: ["CommandLine"], swiftSettings: strict),
@@ -326,7 +326,10 @@ let package = Package(
                 certificates, crypto, grpcCore, grpcHTTP2, grpcInProcess, grpcProtobuf, lifecycle, logging, protobuf,
             ], swiftSettings: strict),
         .testTarget(
-            name: "CommandLineTests", dependencies: ["CommandLine", "Bootstrap", "SPIFFE", "IssuerAPIProtos"],
+            name: "CommandLineTests",
+            dependencies: [
+                "CommandLine", "Bootstrap", "SPIFFE", "Platform", "IssuerAPIProtos", "TestSupport", crypto,
+            ],
             swiftSettings: strict),
 
         // Benchmarks: run by hand, shipped to nobody.

@@ -14,11 +14,18 @@ package struct AuthorizedEntry: Hashable, Sendable, Identifiable {
     package let expiresAt: Date?
     package let revision: Int64
     package let createdAt: Date
+    /// What must have been shown of a process, whatever its selectors.
+    package let terms: AssuranceTerms
+
+    /// The least level that a process must reach.
+    package var minimumAssurance: AssuranceLevel { terms.minimum }
+    /// Whether anonymous executable memory is admitted.
+    package var allowsJIT: Bool { terms.allowsJIT }
 
     package init(
         id: String, spiffeID: SPIFFEID, selectors: Set<Selector>, hint: String = "",
         federatesWith: [TrustDomain] = [], prefetchesX509: Bool = true, includesJTI: Bool = false,
-        storesSVID: Bool = false, expiresAt: Date? = nil, revision: Int64, createdAt: Date
+        storesSVID: Bool = false, expiresAt: Date? = nil, revision: Int64, createdAt: Date, terms: AssuranceTerms
     ) {
         self.id = id
         self.spiffeID = spiffeID
@@ -31,5 +38,6 @@ package struct AuthorizedEntry: Hashable, Sendable, Identifiable {
         self.expiresAt = expiresAt
         self.revision = revision
         self.createdAt = createdAt
+        self.terms = terms
     }
 }

@@ -1,7 +1,7 @@
 package import Foundation
 package import SPIFFE
 
-/// Finds the entries whose selectors are all among those found on a workload.
+/// Finds the entries whose selectors were all found on a workload, and whose level it reaches.
 ///
 /// Each entry is filed under one of its own selectors, the one that the fewest entries share, so a look-up touches only
 /// entries that have at least that one in common with the workload.
@@ -27,13 +27,15 @@ package struct EntryMatcher: Sendable {
     /// The entries that match, oldest first; the first is the default identity (WLAPI-11).
     ///
     /// - Parameters:
-    ///   - found: Every selector found on the workload.
+    ///   - attestation: What was found on the workload, and the level that it reaches.
     ///   - now: Entries that have expired by then do not match.
-    /// - Returns: Entries whose selectors were all found, sorted by creation, then ID; empty when none match.
-    package func matches(_ found: Set<Selector>, now: Date) -> [AuthorizedEntry] {
-        candidates(for: found)
+    /// - Returns: Entries whose selectors were all found and whose terms are met, sorted by creation, then ID; empty
+    ///   when none match.
+    package func matches(_ attestation: Attestation, now: Date) -> [AuthorizedEntry] {
+        candidates(for: attestation.selectors)
             .filter { entry in
-                (entry.expiresAt.map { $0 > now } ?? true) && entry.selectors.isSubset(of: found)
+                Self.isCurrent(entry, now) && entry.selectors.isSubset(of: attestation.selectors)
+                    && attestation.reaches(entry.minimumAssurance, admittingJIT: entry.allowsJIT)
             }
             .sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
     }
@@ -51,6 +53,26 @@ package struct EntryMatcher: Sendable {
             if entry.selectors.allSatisfy({ isDigest($0) || found.contains($0) }) { return true }
         }
         return false
+    }
+
+    /// The entries that come nearest to matching without doing so, each with what it lacks.
+    ///
+    /// For explanations: it looks at every entry.
+    ///
+    /// - Parameters:
+    ///   - attestation: What was found on the workload, and the level that it reaches.
+    ///   - now: Entries that have expired by then do not match.
+    ///   - limit: The most that are told.
+    /// - Returns: The nearest first.
+    package func nearMisses(_ attestation: Attestation, now: Date, limit: Int = 16) -> [NearMiss] {
+        let misses = filed.values.lazy.flatMap(\.self).compactMap { entry in
+            NearMiss(entry, attestation, hasExpired: !Self.isCurrent(entry, now))
+        }
+        return Array(misses.sorted(by: NearMiss.isNearer).prefix(max(0, limit)))
+    }
+
+    private static func isCurrent(_ entry: AuthorizedEntry, _ now: Date) -> Bool {
+        entry.expiresAt.map { $0 > now } ?? true
     }
 
     private func candidates(for found: Set<Selector>) -> [AuthorizedEntry] { found.flatMap { filed[$0] ?? [] } }

@@ -41,6 +41,13 @@ struct Columns {
         do { return try SPIFFEID(try text(name)) } catch { throw damaged(name) }
     }
 
+    func assurance(_ name: String) throws(StoreError) -> AssuranceLevel {
+        guard let number = Int(exactly: try integer(name)), let level = AssuranceLevel(rawValue: number) else {
+            throw damaged(name)
+        }
+        return level
+    }
+
     func list<Element>(_ name: String, _ parse: (String) throws -> Element) throws(StoreError) -> [Element] {
         do {
             guard let elements = try JSONValue(parsing: Array(try text(name).utf8)).array else { throw damaged(name) }

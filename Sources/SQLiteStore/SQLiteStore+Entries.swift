@@ -36,14 +36,15 @@ extension SQLiteStore: EntryStore {
             sql: """
                 INSERT INTO entries (id, spiffe_id, parent_id, selectors, x509_ttl, jwt_ttl, federates_with,
                     is_admin, is_downstream, expires_at, dns_names, hint, stores_svid, prefetches_x509, includes_jti,
-                    revision, created_at)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    min_assurance, allows_jit, revision, created_at)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 ON CONFLICT (id) DO UPDATE SET spiffe_id = excluded.spiffe_id, parent_id = excluded.parent_id,
                     selectors = excluded.selectors, x509_ttl = excluded.x509_ttl, jwt_ttl = excluded.jwt_ttl,
                     federates_with = excluded.federates_with, is_admin = excluded.is_admin,
                     is_downstream = excluded.is_downstream, expires_at = excluded.expires_at,
                     dns_names = excluded.dns_names, hint = excluded.hint, stores_svid = excluded.stores_svid,
                     prefetches_x509 = excluded.prefetches_x509, includes_jti = excluded.includes_jti,
+                    min_assurance = excluded.min_assurance, allows_jit = excluded.allows_jit,
                     revision = excluded.revision
                 """)
         try statement.execute(arguments: [
@@ -51,7 +52,7 @@ extension SQLiteStore: EntryStore {
             contents.x509TTL?.wholeSeconds, contents.jwtTTL?.wholeSeconds, ListColumn.text(contents.federatesWith),
             contents.isAdmin, contents.isDownstream, contents.expiresAt.map { $0.unixSeconds },
             ListColumn.text(contents.dnsNames), contents.hint, contents.storesSVID, contents.prefetchesX509,
-            contents.includesJTI, entry.revision, entry.createdAt.unixSeconds,
+            contents.includesJTI, contents.terms.minimum.number, contents.terms.allowsJIT, entry.revision, entry.createdAt.unixSeconds,
         ])
     }
 
@@ -70,6 +71,8 @@ extension SQLiteStore: EntryStore {
         contents.storesSVID = try columns.flag("stores_svid")
         contents.prefetchesX509 = try columns.flag("prefetches_x509")
         contents.includesJTI = try columns.flag("includes_jti")
+        contents.terms = AssuranceTerms(
+            minimum: try columns.assurance("min_assurance"), allowsJIT: try columns.flag("allows_jit"))
         return Entry(
             id: try columns.text("id"), contents: contents, revision: try columns.integer("revision"),
             createdAt: try columns.date("created_at"))

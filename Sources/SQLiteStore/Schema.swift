@@ -1,4 +1,5 @@
 internal import GRDB
+internal import SPIFFE
 
 /// The tables, as forward-only steps.
 ///
@@ -70,6 +71,24 @@ enum Schema {
                     -- At most one authority of a kind signs, whatever goes wrong above.
                     CREATE UNIQUE INDEX one_active_authority ON authorities (kind) WHERE state = 'active';
                     """)
+        }
+        migrator.registerMigration("2 terms of entries") { db in
+            try db.execute(
+                sql: """
+                    ALTER TABLE entries ADD COLUMN min_assurance INTEGER NOT NULL DEFAULT 3
+                        CHECK (min_assurance BETWEEN 0 AND 3);
+                    ALTER TABLE entries ADD COLUMN allows_jit INTEGER NOT NULL DEFAULT 0
+                        CHECK (allows_jit IN (0, 1));
+                    """)
+            // Entries of earlier versions get what a new entry with their selectors would: said, not implied.
+            let rows = try Row.fetchAll(db, sql: "SELECT id, selectors FROM entries")
+            for row in rows {
+                let columns = Columns(row, of: "entries")
+                let terms = AssuranceDefaults().terms(for: try columns.list("selectors") { try Selector(parsing: $0) })
+                try db.execute(
+                    sql: "UPDATE entries SET min_assurance = ?, allows_jit = ? WHERE id = ?",
+                    arguments: [terms.minimum.number, terms.allowsJIT, try columns.text("id")])
+            }
         }
         return migrator
     }

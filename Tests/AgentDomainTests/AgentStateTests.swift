@@ -22,7 +22,7 @@ struct AgentStateTests {
         #expect(previous == 0)
         #expect(state.view.revision == 7)
         #expect(state.view.entries == ["a": entry])
-        #expect(state.view.matcher.matches(entry.selectors, now: now) == [entry])
+        #expect(state.view.matcher.matches(.of(entry.selectors), now: now) == [entry])
     }
 
     @Test("ticks once for each replacement that was waited for")

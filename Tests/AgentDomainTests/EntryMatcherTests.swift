@@ -7,7 +7,7 @@ import Testing
 @Suite("Entry matching")
 struct EntryMatcherTests {
     private func matches(_ entries: [AuthorizedEntry], _ found: Set<Selector>, now: Date = now) -> [String] {
-        EntryMatcher(entries).matches(found, now: now).map(\.id)
+        EntryMatcher(entries).matches(.of(found), now: now).map(\.id)
     }
 
     @Test("matches entries whose selectors are all among those found")
@@ -104,7 +104,8 @@ struct EntryMatcherTests {
                 selectors: Set(universe.shuffled(using: &entropy).prefix(size)),
                 storesSVID: Bool.random(using: &entropy) && Bool.random(using: &entropy),
                 expiresAt: expiry > 20 ? nil : now + Double(expiry), revision: 1,
-                createdAt: now - Double(Int.random(in: 0...10, using: &entropy)))
+                createdAt: now - Double(Int.random(in: 0...10, using: &entropy)),
+                terms: AssuranceTerms(minimum: .account, allowsJIT: false))
         }
         let matcher = EntryMatcher(entries)
         for _ in 0..<50 {
@@ -115,7 +116,7 @@ struct EntryMatcherTests {
                     && (entry.expiresAt.map { now < $0 } ?? true)
             }
             let sorted = naive.sorted { $0.createdAt == $1.createdAt ? $0.id < $1.id : $0.createdAt < $1.createdAt }
-            #expect(matcher.matches(found, now: now) == sorted)
+            #expect(matcher.matches(.of(found), now: now) == sorted)
 
             let cheap = found.filter { !isDigest($0) }
             let naiveNeed = entries.contains { entry in

@@ -10,17 +10,27 @@ extension AuthorizedEntry {
     /// An entry with one selector, made a while before ``now``, with one thing changed at a time.
     static func make(
         _ id: String, _ selectors: [String] = ["unix:uid:1"], hint: String = "", prefetchesX509: Bool = true,
-        storesSVID: Bool = false, expiresAt: Date? = nil, revision: Int64 = 1, createdAt: Date = now - 1000
+        storesSVID: Bool = false, expiresAt: Date? = nil, revision: Int64 = 1, createdAt: Date = now - 1000,
+        level: AssuranceLevel = .account, allowsJIT: Bool = false
     ) throws -> AuthorizedEntry {
         AuthorizedEntry(
             id: id, spiffeID: try SPIFFEID("spiffe://example.org/\(id)"),
             selectors: Set(try selectors.map { try Selector(parsing: $0) }), hint: hint, prefetchesX509: prefetchesX509,
-            storesSVID: storesSVID, expiresAt: expiresAt, revision: revision, createdAt: createdAt)
+            storesSVID: storesSVID, expiresAt: expiresAt, revision: revision, createdAt: createdAt, terms: AssuranceTerms(minimum: level, allowsJIT: allowsJIT))
     }
 }
 
 /// Selectors from their texts.
 func selectors(_ texts: String...) throws -> Set<Selector> { Set(try texts.map { try Selector(parsing: $0) }) }
+
+extension Attestation {
+    /// What was found on a process, at a level.
+    static func of(
+        _ selectors: Set<Selector>, _ level: AssuranceLevel = .account, jit: AssuranceLevel? = nil
+    ) -> Attestation {
+        Attestation(selectors: selectors, level: level, levelAdmittingJIT: jit ?? level, methods: [])
+    }
+}
 
 /// A generator that always gives the same number, to reach the ends of a range.
 struct ConstantEntropy: RandomNumberGenerator {

@@ -22,7 +22,8 @@ struct EntryRenderingTests {
     }
 
     /// Nothing but what every entry has.
-    private static var plain: Spire_Api_Types_Entry {
+    private static var plain: Mintmark_V1_Entry {
+        var termed = Mintmark_V1_Entry()
         var entry = Spire_Api_Types_Entry()
         entry.id = "e1"
         entry.spiffeID = id("/w")
@@ -30,12 +31,15 @@ struct EntryRenderingTests {
         entry.selectors = [selector("unix", "uid:1000")]
         entry.revisionNumber = 0
         entry.createdAt = 1_800_000_000
-        return entry
+        termed.entry = entry
+        termed.terms = .init()
+        return termed
     }
 
     /// Everything that an entry can have.
-    private static var full: Spire_Api_Types_Entry {
-        var entry = plain
+    private static var full: Mintmark_V1_Entry {
+        var termed = plain
+        var entry = termed.entry
         entry.id = "e2"
         entry.selectors.append(selector("unix", "path:/bin/a b"))
         entry.x509SvidTtl = 600
@@ -48,7 +52,10 @@ struct EntryRenderingTests {
         entry.storeSvid = true
         entry.expiresAt = 1_800_003_600
         entry.revisionNumber = 7
-        return entry
+        termed.entry = entry
+        termed.terms.minAssurance = 3
+        termed.terms.allowJit = true
+        return termed
     }
 
     @Test("have the JSON shape of the contract")
@@ -76,6 +83,8 @@ struct EntryRenderingTests {
                   "admin": true,
                   "downstream": true,
                   "store_svid": true,
+                  "min_assurance": 3,
+                  "allow_jit": true,
                   "expires_at": "2027-01-15T09:00:00Z",
                   "revision": 7,
                   "created_at": "2027-01-15T08:00:00Z"
@@ -89,8 +98,9 @@ struct EntryRenderingTests {
             EntryRendering.value(Self.plain).compactText
                 == #"{"id":"e1","spiffe_id":"spiffe://example.org/w","parent_id":"spiffe://example.org/node/1","#
                 + #""selectors":["unix:uid:1000"],"x509_svid_ttl":0,"jwt_svid_ttl":0,"hint":"","dns_names":[],"#
-                + #""federates_with":[],"admin":false,"downstream":false,"store_svid":false,"expires_at":null,"#
-                + #""revision":0,"created_at":"2027-01-15T08:00:00Z"}"#)
+                + #""federates_with":[],"admin":false,"downstream":false,"store_svid":false,"#
+                + #""min_assurance":0,"allow_jit":false,"expires_at":null,"revision":0,"#
+                + #""created_at":"2027-01-15T08:00:00Z"}"#)
     }
 
     @Test("have the YAML shape of the contract")
@@ -114,6 +124,8 @@ struct EntryRenderingTests {
                 admin: true
                 downstream: true
                 store_svid: true
+                min_assurance: 3
+                allow_jit: true
                 expires_at: "2027-01-15T09:00:00Z"
                 revision: 7
                 created_at: "2027-01-15T08:00:00Z"
@@ -129,6 +141,7 @@ struct EntryRenderingTests {
                 Parent ID       spiffe://example.org/node/1
                 Selectors       unix:uid:1000
                                 unix:path:/bin/a b
+                Assurance       AL3+jit
                 X.509-SVID TTL  600 s
                 JWT-SVID TTL    60 s
                 Hint            internal
@@ -147,6 +160,7 @@ struct EntryRenderingTests {
                 SPIFFE ID       spiffe://example.org/w
                 Parent ID       spiffe://example.org/node/1
                 Selectors       unix:uid:1000
+                Assurance       AL0
                 X.509-SVID TTL  default
                 JWT-SVID TTL    default
                 Revision        0
@@ -159,9 +173,9 @@ struct EntryRenderingTests {
         let rendering = EntryRendering.list([Self.plain, Self.full])
         #expect(
             rendering.text(.table) == """
-                ID  SPIFFE ID               PARENT ID                    SELECTORS
-                e1  spiffe://example.org/w  spiffe://example.org/node/1  unix:uid:1000
-                e2  spiffe://example.org/w  spiffe://example.org/node/1  unix:uid:1000 unix:path:/bin/a b
+                ID  SPIFFE ID               PARENT ID                    LEVEL    SELECTORS
+                e1  spiffe://example.org/w  spiffe://example.org/node/1  AL0      unix:uid:1000
+                e2  spiffe://example.org/w  spiffe://example.org/node/1  AL3+jit  unix:uid:1000 unix:path:/bin/a b
                 """)
         #expect(
             rendering.value

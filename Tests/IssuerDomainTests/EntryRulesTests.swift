@@ -42,6 +42,14 @@ struct EntryRulesTests {
                 $0.storesSVID = true
                 $0.selectors = try Given.selectors(["unix:uid:1", "k8s:ns:x"])
             },
+            Breach(
+                "a level below what a selector needs",
+                .assuranceBelowSelector(
+                    asked: .boundImage, selector: try Selector(parsing: "exec:path:/x"), needed: .measuredExec)
+            ) {
+                $0.selectors = try Given.selectors(["unix:uid:1", "exec:path:/x"])
+                $0.terms.minimum = .boundImage
+            },
             Breach("65 DNS names", .tooMany(field: "DNS names", limit: 64)) {
                 $0.dnsNames = (0..<65).map { "n\($0).example" }
             },
@@ -150,56 +158,40 @@ struct EntryRulesTests {
 
 @Suite("The catalog of selectors")
 struct SelectorCatalogTests {
-    @Test(
-        "Every spelling that an attestor produces passes",
-        arguments: [
-            "unix:uid:0", "unix:uid:4294967295", "unix:user:root", "unix:gid:0", "unix:group:wheel",
-            "unix:supplementary_gid:27", "unix:supplementary_group:sudo", "unix:path:/usr/bin/app",
-            "unix:path:/with:colon", "unix:sha256:" + String(repeating: "0123456789abcdef", count: 4),
-            "k8s:ns:prod", "docker:image_id:x", "spiffe_id:spiffe://example.org/spire/agent/x",
-        ])
-    func passes(text: String) throws {
-        let selector = try Selector(parsing: text)
-        #expect(throws: Never.self) { try SelectorCatalog.check(selector) }
-    }
-
-    private static let digest = String(repeating: "AB", count: 32)
-
-    @Test(
-        "A misspelt selector is refused with the nearest one",
-        arguments: [
-            ("unix:uuid:1000", "unix:uid:1000"), ("unix:UID:1000", "unix:uid:1000"), ("unx:uid:1000", "unix:uid:1000"),
-            ("Unix:uid:1000", "unix:uid:1000"), ("unix:usr:root", "unix:user:root"), ("unix:paht:/x", "unix:path:/x"),
-            ("unix:sha265:aa", "unix:sha256:aa"), ("unix:supplementary_groop:x", "unix:supplementary_group:x"),
-            ("unix:uid:root", "unix:uid:1000"), ("unix:uid:-1", "unix:uid:1000"), ("unix:uid:007", "unix:uid:1000"),
-            ("unix:uid:4294967296", "unix:uid:1000"), ("unix:gid:+1", "unix:gid:1000"),
-            ("unix:supplementary_gid:x", "unix:supplementary_gid:1000"),
-            ("unix:path:usr/bin/app", "unix:path:/usr/bin/app"),
-            ("unix:sha256:" + digest, "unix:sha256:" + digest.lowercased()),
-            ("unix:sha256:abc", "unix:sha256:<64 hex digits>"),
-            ("unix:sha256:" + String(repeating: "g", count: 64), "unix:sha256:<64 hex digits>"),
-            ("unix:uid", "unix:uid:…"),
-        ])
-    func suggests(text: String, nearest: String) throws {
-        let selector = try Selector(parsing: text)
-        #expect(throws: EntryError.unknownSelector(selector, nearest: nearest)) { try SelectorCatalog.check(selector) }
-    }
-
-    @Test("What resembles nothing is refused without a guess", arguments: ["unix:certificate:x", "unix:x", "unix::1"])
-    func noGuess(text: String) throws {
-        let selector = try Selector(parsing: text)
-        let error = #expect(throws: EntryError.self) { try SelectorCatalog.check(selector) }
-        guard case .unknownSelector(selector, nearest: nil)? = error else {
-            Issue.record("expected no suggestion, got \(String(describing: error))")
-            return
+    @Test("Whatever the vocabulary refuses is refused with its reason", arguments: Insistence.allForms)
+    func refuses(insistence: Insistence) throws {
+        let table: [(String, String?)] = [
+            ("unix:uuid:1000", "unix:uid:1000"), ("unix:path:usr/bin/app", "unix:path:/usr/bin/app"),
+            ("exec:sha265:x", "exec:sha256:<64 hex digits>"), ("unix:x", nil),
+        ]
+        for (text, nearest) in table {
+            let selector = try Selector(parsing: text)
+            #expect(throws: EntryError.selector(.unknown(selector, nearest: nearest))) {
+                try SelectorCatalog.check(selector, insistence: insistence)
+            }
+        }
+        let announced = try Selector(parsing: "launch:profile:x")
+        #expect(throws: EntryError.selector(.announced(announced))) {
+            try SelectorCatalog.check(announced, insistence: insistence)
         }
     }
 
-    @Test("A name without a value is refused", arguments: ["unix:user:", "unix:path:", "unix:uid:"])
-    func emptyValue(text: String) throws {
-        let selector = try Selector(parsing: text)
-        #expect(throws: EntryError.self) { try SelectorCatalog.check(selector) }
+    @Test("A kind that nobody knows can be forced, and only so", arguments: Insistence.allForms)
+    func unknownKind(insistence: Insistence) throws {
+        let selector = try Selector(parsing: "vault:role:x")
+        guard insistence != .forced else {
+            try SelectorCatalog.check(selector, insistence: insistence)
+            return
+        }
+        let error = #expect(throws: EntryError.selector(.unknownKind(selector, nearest: nil))) {
+            try SelectorCatalog.check(selector, insistence: insistence)
+        }
+        #expect(error?.canBeForced == true)
     }
+}
+
+extension Insistence {
+    static let allForms: [Insistence] = [.unsaid, .plain, .forced]
 }
 
 @Suite("Filters of entries")

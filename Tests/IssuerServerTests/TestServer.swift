@@ -30,19 +30,24 @@ struct TestServer: Sendable {
     static let start = Date(timeIntervalSince1970: 1_800_000_000)
 
     /// Runs a body against a new issuer.
-    static func run(_ body: @Sendable (TestServer) async throws -> Void) async throws {
+    static func run(
+        legacyAgents: LegacyAgentPolicy = .serve, assurance: AssuranceDefaults = .init(),
+        _ body: @Sendable (TestServer) async throws -> Void
+    ) async throws {
         try await TemporaryFolder.use { folder in
             let clock = ManualClock(start)
-            try await run(in: folder, clock: clock, body)
+            try await run(in: folder, clock: clock, legacyAgents: legacyAgents, assurance: assurance, body)
         }
     }
 
     /// Runs a body against an issuer that opens what a folder holds.
     static func run(
-        in folder: String, clock: ManualClock, _ body: @Sendable (TestServer) async throws -> Void
+        in folder: String, clock: ManualClock, legacyAgents: LegacyAgentPolicy = .serve,
+        assurance: AssuranceDefaults = .init(), _ body: @Sendable (TestServer) async throws -> Void
     ) async throws {
         let logs = LogCollector()
-        let issuer = try await open(folder, clock: clock, logger: logs.logger())
+        let issuer = try await open(
+            folder, clock: clock, legacyAgents: legacyAgents, assurance: assurance, logger: logs.logger())
         defer { issuer.close() }
         let (inProcess, peer) = (InProcessTransport(), EmbeddedPeer())
         let services = ServiceGroup(
@@ -70,12 +75,14 @@ struct TestServer: Sendable {
 
     /// Opens an issuer whose files are all in one folder.
     static func open(
-        _ folder: String, trustDomain: String = "example.org", clock: ManualClock, logger: Logger
+        _ folder: String, trustDomain: String = "example.org", clock: ManualClock,
+        legacyAgents: LegacyAgentPolicy = .serve, assurance: AssuranceDefaults = .init(), logger: Logger
     ) async throws -> Issuer {
         try await Issuer(
             IssuerConfiguration(
                 trustDomain: try TrustDomain(trustDomain), databasePath: "\(folder)/store.db",
-                keyFolder: "\(folder)/keys", adminSocket: try UnixSocketPath("\(folder)/admin.sock")),
+                keyFolder: "\(folder)/keys", adminSocket: try UnixSocketPath("\(folder)/admin.sock"),
+                assurance: assurance, legacyAgents: legacyAgents),
             clock: clock, files: LocalFileSystem(), logger: logger)
     }
 
@@ -132,6 +139,8 @@ struct Clients: Sendable {
     let bundle: any Spire_Api_Server_Bundle_V1_Bundle.ClientProtocol
     let propagation: any Mintmark_V1_Propagation.ClientProtocol
     let incidents: any Mintmark_V1_Incidents.ClientProtocol
+    let registration: any Mintmark_V1_Registration.ClientProtocol
+    let authorized: any Mintmark_V1_AuthorizedEntries.ClientProtocol
 
     init(_ client: GRPCClient<some ClientTransport>) {
         entries = Spire_Api_Server_Entry_V1_Entry.Client(wrapping: client)
@@ -140,6 +149,8 @@ struct Clients: Sendable {
         bundle = Spire_Api_Server_Bundle_V1_Bundle.Client(wrapping: client)
         propagation = Mintmark_V1_Propagation.Client(wrapping: client)
         incidents = Mintmark_V1_Incidents.Client(wrapping: client)
+        registration = Mintmark_V1_Registration.Client(wrapping: client)
+        authorized = Mintmark_V1_AuthorizedEntries.Client(wrapping: client)
     }
 
     /// Asks to be let in.
@@ -173,6 +184,15 @@ struct Clients: Sendable {
     }
 
     /// Sends requests one after another and collects the answers to all of them.
+    func syncTerms(_ requests: [Mintmark_V1_SyncRequest]) async throws -> [Mintmark_V1_SyncResponse] {
+        try await authorized.sync { writer in
+            for request in requests { try await writer.write(request) }
+        } onResponse: { response in
+            try await response.messages.reduce(into: []) { $0.append($1) }
+        }
+    }
+
+    /// The same through the public API.
     func sync(
         _ requests: [Spire_Api_Server_Entry_V1_SyncAuthorizedEntriesRequest]
     ) async throws -> [Spire_Api_Server_Entry_V1_SyncAuthorizedEntriesResponse] {

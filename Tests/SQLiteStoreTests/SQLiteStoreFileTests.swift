@@ -171,6 +171,70 @@ struct SQLiteStoreFileTests {
         }
     }
 
+    @Test("Entries of the version before levels get the terms that a new entry would have, and keep all else")
+    func migratesTerms() async throws {
+        try await TemporaryFolder.use { folder in
+            let path = "\(folder)/store.db"
+            let digest = String(repeating: "ab", count: 32)
+            let table: [(id: String, selectors: [String], level: Int)] = [
+                ("account", ["unix:uid:1", "unix:gid:2"], 0), ("path", ["unix:path:/x", "unix:uid:1"], 2),
+                ("digest", ["unix:sha256:\(digest)"], 2), ("foreign", ["k8s:ns:a"], 0), ("node", ["spiffe_id:x"], 0),
+            ]
+            let entries = try table.map { try Sample.entry($0.id, selectors: $0.selectors, revision: 3) }
+            let store = try open(path)
+            _ = try await store.apply(entries.map { EntryChange.put($0) })
+            try store.close()
+            try undoTerms(path)
+            let migrated = try await open(path).loadEntries().entries
+            #expect(migrated.sorted { $0.id < $1.id } == entries.sorted { $0.id < $1.id })
+            for row in table {
+                let terms = migrated.first { $0.id == row.id }?.contents.terms
+                #expect(terms?.minimum.number == row.level, "\(row)")
+                #expect(terms?.allowsJIT == false)
+            }
+        }
+    }
+
+    @Test("An entry of an earlier version that cannot be read back stops the migration and loses nothing")
+    func migrationOfDamage() async throws {
+        try await TemporaryFolder.use { folder in
+            let path = "\(folder)/store.db"
+            let store = try open(path)
+            _ = try await store.apply([.put(try Sample.entry("a")), .put(try Sample.entry("b"))])
+            try store.close()
+            try undoTerms(path)
+            try edit(path, "UPDATE entries SET selectors = 'no list' WHERE id = 'b'")
+            #expect(throws: Refusal.corrupt) { try refusal(of: path) }
+            try edit(path, #"UPDATE entries SET selectors = '["unix:uid:7"]' WHERE id = 'b'"#)
+            #expect(try await open(path).loadEntries().entries.count == 2)
+        }
+    }
+
+    @Test("A level that is none is damage", arguments: ["min_assurance = 4", "min_assurance = -1", "allows_jit = 2"])
+    func impossibleTerms(change: String) async throws {
+        try await TemporaryFolder.use { folder in
+            let path = "\(folder)/store.db"
+            let store = try open(path)
+            _ = try await store.apply([.put(try Sample.entry("a"))])
+            try store.close()
+            #expect(throws: DatabaseError.self) { try edit(path, "UPDATE entries SET \(change)") }
+        }
+    }
+
+    /// Takes a file back to how the version before levels left it.
+    private func undoTerms(_ path: String) throws {
+        let queue = try DatabaseQueue(path: path)
+        try queue.write { db in
+            try db.execute(
+                sql: """
+                    ALTER TABLE entries DROP COLUMN min_assurance;
+                    ALTER TABLE entries DROP COLUMN allows_jit;
+                    DELETE FROM grdb_migrations WHERE identifier = '2 terms of entries';
+                    """)
+        }
+        try queue.close()
+    }
+
     @Test("A place where no file can be is said to be read-only")
     func impossiblePlace() async throws {
         try TemporaryFolder.use { folder in

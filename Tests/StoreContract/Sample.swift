@@ -39,6 +39,7 @@ package enum Sample {
         entry.contents.storesSVID = true
         entry.contents.prefetchesX509 = false
         entry.contents.includesJTI = true
+        entry.contents.terms = AssuranceTerms(minimum: .measuredExec, allowsJIT: true)
         return entry
     }
 

@@ -1,6 +1,7 @@
 internal import Configuration
 internal import Foundation
 internal import Platform
+internal import SPIFFE
 internal import SystemPackage
 internal import Yams
 

@@ -83,14 +83,15 @@ struct EntryCreateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "create", abstract: "Registers an identity for the processes that have all of some selectors.",
         discussion: """
-            Selectors: unix:uid:N, unix:user:NAME, unix:gid:N, unix:group:NAME, unix:supplementary_gid:N,
-            unix:supplementary_group:NAME, unix:path:/PATH, unix:sha256:HEX (of the executable).
+            \(SelectorHelp.text)
 
             EXAMPLES
               mintmark entry create --spiffe-id spiffe://example.org/agents/reviewer \\
                   --selector unix:uid:1000 --selector unix:path:/usr/local/bin/reviewer --wait
               mintmark entry create --spiffe-id spiffe://example.org/tools/search --jwt-ttl 2m \\
                   --parent-id spiffe://example.org/spire/agent/embedded --selector unix:sha256:9f86d0…
+              mintmark entry create --spiffe-id spiffe://example.org/agents/planner --allow-jit \\
+                  --selector exec:script:sha256:2c2624… --selector unix:uid:1000
             """)
 
     @OptionGroup var admin: AdminOptions
@@ -113,6 +114,7 @@ struct EntryCreateCommand: AsyncParsableCommand {
     var id: String?
 
     @OptionGroup var settings: EntrySettings
+    @OptionGroup var terms: EntryTermsOptions
 
     @Flag(
         name: .customLong("admin"),
@@ -129,11 +131,13 @@ struct EntryCreateCommand: AsyncParsableCommand {
     private static let patience = Duration.seconds(30)
 
     func run() async throws {
-        let (entry, standing) = try await admin.withServer { client in
-            let entry = try await create(client)
-            return (entry, wait ? try await propagation(of: entry, client) : nil)
+        try terms.refuseInterpreter(selector)
+        let (result, standing) = try await admin.withServer { client in
+            let result = try await create(client)
+            return (result, wait ? try await propagation(of: result.entry.entry, client) : nil)
         }
-        output.show(EntryRendering.one(entry))
+        output.show(EntryRendering.one(result.entry))
+        EntryFailure.warn(result)
         guard let standing else { return }
         guard standing.complete else {
             let behind = standing.agents.filter { $0.following && !$0.applied }.map(\.spiffeID)
@@ -146,7 +150,9 @@ struct EntryCreateCommand: AsyncParsableCommand {
         }
     }
 
-    private func create(_ client: GRPCClient<HTTP2ClientTransport.Posix>) async throws -> Spire_Api_Types_Entry {
+    private func create(
+        _ client: GRPCClient<HTTP2ClientTransport.Posix>
+    ) async throws -> Mintmark_V1_EntriesResponse.Result {
         let parent = try await parent(client)
         var wire = Spire_Api_Types_Entry()
         var mask = Spire_Api_Types_EntryMask()
@@ -162,15 +168,18 @@ struct EntryCreateCommand: AsyncParsableCommand {
         wire.admin = isAdmin
         wire.downstream = isDownstream
         settings.apply(to: &wire, mask: &mask)
-        let request = Spire_Api_Server_Entry_V1_BatchCreateEntryRequest.with { [wire] in $0.entries = [wire] }
-        let response = try await Spire_Api_Server_Entry_V1_Entry.Client(wrapping: client).batchCreateEntry(request)
-        guard let result = response.results.first else {
-            throw Failure(.refused, "server sent no result", hint: "see the server's log")
+        let request = Mintmark_V1_CreateEntriesRequest.with { [wire] in
+            $0.items = [
+                .with {
+                    $0.entry = wire
+                    if let level = terms.level { $0.minAssurance = level }
+                    if let allowJit = terms.allowJit { $0.allowJit = allowJit }
+                    $0.force = terms.force
+                }
+            ]
         }
-        guard result.status.code == 0 else {
-            throw EntryFailure.describe(result.status, existing: result.hasEntry ? result.entry : nil)
-        }
-        return result.entry
+        return try EntryFailure.only(
+            try await Mintmark_V1_Registration.Client(wrapping: client).createEntries(request))
     }
 
     private func parent(_ client: GRPCClient<HTTP2ClientTransport.Posix>) async throws -> Spire_Api_Types_SPIFFEID {
@@ -218,8 +227,8 @@ struct EntryListCommand: AsyncParsableCommand {
     func run() async throws {
         let filter = filter.wire
         let entries = try await admin.withServer { client in
-            let service = Spire_Api_Server_Entry_V1_Entry.Client(wrapping: client)
-            var found: [Spire_Api_Types_Entry] = []
+            let service = Mintmark_V1_Registration.Client(wrapping: client)
+            var found: [Mintmark_V1_Entry] = []
             var token = ""
             repeat {
                 let request = Spire_Api_Server_Entry_V1_ListEntriesRequest.with { [token] in
@@ -232,7 +241,7 @@ struct EntryListCommand: AsyncParsableCommand {
             } while !token.isEmpty
             return found
         }
-        output.show(EntryRendering.list(entries.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }))
+        output.show(EntryRendering.list(entries.sorted { ($0.entry.createdAt, $0.entry.id) < ($1.entry.createdAt, $1.entry.id) }))
     }
 }
 
@@ -308,7 +317,7 @@ struct EntryShowCommand: AsyncParsableCommand {
         output.show(
             EntryRendering.one(
                 try await admin.withServer {
-                    try await Spire_Api_Server_Entry_V1_Entry.Client(wrapping: $0).getEntry(request)
+                    try await Mintmark_V1_Registration.Client(wrapping: $0).getEntry(request)
                 }))
     }
 }
@@ -320,6 +329,7 @@ struct EntryUpdateCommand: AsyncParsableCommand {
         discussion: """
             EXAMPLES
               mintmark entry update 0b7c51d4-… --hint reviewer
+              mintmark entry update 0b7c51d4-… --min-assurance 3
               mintmark entry update 0b7c51d4-… --selector unix:uid:1000 --selector unix:sha256:9f86d0…
             """)
 
@@ -339,8 +349,10 @@ struct EntryUpdateCommand: AsyncParsableCommand {
     var selector: [Selector] = []
 
     @OptionGroup var settings: EntrySettings
+    @OptionGroup var terms: EntryTermsOptions
 
     func run() async throws {
+        try terms.refuseInterpreter(selector)
         var wire = Spire_Api_Types_Entry()
         var mask = Spire_Api_Types_EntryMask()
         wire.id = id
@@ -362,18 +374,26 @@ struct EntryUpdateCommand: AsyncParsableCommand {
             }
             mask.selectors = true
         }
-        guard mask != .init() else { throw ValidationError("nothing to change; name at least one setting") }
-        let request = Spire_Api_Server_Entry_V1_BatchUpdateEntryRequest.with { [wire, mask] in
-            $0.entries = [wire]
-            $0.inputMask = mask
+        guard mask != .init() || terms.level != nil || terms.allowJit != nil else {
+            throw ValidationError("nothing to change; name at least one setting")
+        }
+        let request = Mintmark_V1_UpdateEntriesRequest.with { [wire, mask] in
+            $0.items = [
+                .with {
+                    $0.entry = wire
+                    $0.mask = mask
+                    if let level = terms.level { $0.minAssurance = level }
+                    if let allowJit = terms.allowJit { $0.allowJit = allowJit }
+                    $0.force = terms.force
+                }
+            ]
         }
         let response = try await admin.withServer {
-            try await Spire_Api_Server_Entry_V1_Entry.Client(wrapping: $0).batchUpdateEntry(request)
+            try await Mintmark_V1_Registration.Client(wrapping: $0).updateEntries(request)
         }
-        guard let result = response.results.first, result.status.code == 0 else {
-            throw EntryFailure.describe(response.results.first?.status ?? .init(), existing: nil)
-        }
+        let result = try EntryFailure.only(response)
         output.show(EntryRendering.one(result.entry))
+        EntryFailure.warn(result)
     }
 }
 
@@ -400,30 +420,7 @@ struct EntryDeleteCommand: AsyncParsableCommand {
                     table: deleted.map { "deleted \($0)" }.joined(separator: "\n")))
         }
         if let refused = response.results.first(where: { $0.status.code != 0 }) {
-            throw EntryFailure.describe(refused.status, existing: nil)
+            throw EntryFailure.describe(refused.status)
         }
-    }
-}
-
-/// Turns the status of one item of a batch into an end that a person understands.
-enum EntryFailure {
-    static func describe(_ status: Spire_Api_Types_Status, existing: Spire_Api_Types_Entry?) -> Failure {
-        if let existing {
-            return Failure(
-                .refused, "an entry with the same identity, parent and selectors already exists: \(existing.id)",
-                hint: "change it with 'mintmark entry update \(existing.id)'")
-        }
-        switch RPCError.Code(rawValue: Int(status.code)) {
-        case .notFound?: return Failure(.refused, status.message, hint: "list what exists with 'mintmark entry list'")
-        case .alreadyExists?: return Failure(.refused, status.message, hint: "choose another ID, or leave it out")
-        default: return Failure(.refused, status.message, hint: "correct the value and try again")
-        }
-    }
-}
-
-extension RPCError.Code {
-    fileprivate init?(rawValue: Int) {
-        guard let status = Status.Code(rawValue: rawValue) else { return nil }
-        self.init(status)
     }
 }

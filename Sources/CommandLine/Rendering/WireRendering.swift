@@ -26,8 +26,9 @@ enum InstantText {
 
 /// Shows entries.
 package enum EntryRendering {
-    package static func value(_ entry: Spire_Api_Types_Entry) -> JSONValue {
-        .members([
+    package static func value(_ termed: Mintmark_V1_Entry) -> JSONValue {
+        let entry = termed.entry
+        return .members([
             "id": .string(entry.id),
             "spiffe_id": .string(entry.spiffeID.text),
             "parent_id": .string(entry.parentID.text),
@@ -40,33 +41,43 @@ package enum EntryRendering {
             "admin": .bool(entry.admin),
             "downstream": .bool(entry.downstream),
             "store_svid": .bool(entry.storeSvid),
+            "min_assurance": .integer(termed.terms.minAssurance),
+            "allow_jit": .bool(termed.terms.allowJit),
             "expires_at": InstantText.optional(entry.expiresAt),
             "revision": .integer(entry.revisionNumber),
             "created_at": .string(InstantText.text(entry.createdAt)),
         ])
     }
 
-    package static func one(_ entry: Spire_Api_Types_Entry) -> Rendering {
+    package static func one(_ entry: Mintmark_V1_Entry) -> Rendering {
         Rendering(value(entry), table: fields(entry))
     }
 
-    package static func list(_ entries: [Spire_Api_Types_Entry]) -> Rendering {
+    package static func list(_ entries: [Mintmark_V1_Entry]) -> Rendering {
         Rendering(
             .members(["entries": .array(entries.map(value))]),
             table: TableText.rows(
-                ["ID", "SPIFFE ID", "PARENT ID", "SELECTORS"],
-                entries.map { entry in
-                    [
-                        entry.id, entry.spiffeID.text, entry.parentID.text,
+                ["ID", "SPIFFE ID", "PARENT ID", "LEVEL", "SELECTORS"],
+                entries.map { termed in
+                    let entry = termed.entry
+                    return [
+                        entry.id, entry.spiffeID.text, entry.parentID.text, level(termed.terms),
                         entry.selectors.map { "\($0.type):\($0.value)" }.joined(separator: " "),
                     ]
                 }, empty: "no entries"))
     }
 
-    private static func fields(_ entry: Spire_Api_Types_Entry) -> String {
-        TableText.fields([
+    /// The level as people write it, such as `AL3+jit`.
+    private static func level(_ terms: Mintmark_V1_Terms) -> String {
+        "AL\(terms.minAssurance)\(terms.allowJit ? "+jit" : "")"
+    }
+
+    private static func fields(_ termed: Mintmark_V1_Entry) -> String {
+        let entry = termed.entry
+        return TableText.fields([
             ("ID", entry.id), ("SPIFFE ID", entry.spiffeID.text), ("Parent ID", entry.parentID.text),
             ("Selectors", entry.selectors.map { "\($0.type):\($0.value)" }.joined(separator: "\n")),
+            ("Assurance", level(termed.terms)),
             ("X.509-SVID TTL", entry.x509SvidTtl == 0 ? "default" : "\(entry.x509SvidTtl) s"),
             ("JWT-SVID TTL", entry.jwtSvidTtl == 0 ? "default" : "\(entry.jwtSvidTtl) s"), ("Hint", entry.hint),
             ("DNS names", entry.dnsNames.joined(separator: "\n")),

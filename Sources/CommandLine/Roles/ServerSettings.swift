@@ -15,6 +15,8 @@ package struct ServerSettings: Sendable {
     let adminSocket: UnixSocketPath
     let authorities: AuthorityKeeper.Settings
     let svids: SVIDIssuer.Settings
+    let assurance: AssuranceDefaults
+    let legacyAgents: LegacyAgentPolicy
     let logLevel: Logger.Level
 
     package static let keys = [
@@ -31,6 +33,19 @@ package struct ServerSettings: Sendable {
         ConfigurationKey("ca_key_type", default: "ec-p256", help: "ec-p256, ec-p384, rsa-2048 or rsa-4096"),
         ConfigurationKey("jwt_key_type", default: "ec-p256", help: "ec-p256, ec-p384, rsa-2048 or rsa-4096"),
         ConfigurationKey("jwt_issuer", help: "the iss claim of JWT-SVIDs; none when left out"),
+        ConfigurationKey(
+            "default_min_assurance", default: "2",
+            help: """
+                the assurance level that an entry with a path, digest or place asks for unless it says otherwise: 2, 3, \
+                or 1, which trusts what a process can fake (exec after connect, a passed-on socket, a swapped \
+                executable link, changed code)
+                """),
+        ConfigurationKey(
+            "legacy_agents", default: "serve",
+            help: """
+                agents of another make, which cannot judge assurance levels: serve hands them the entries with \
+                min_assurance 0 or 1, refuse hands them nothing
+                """),
         ConfigurationKey("log_level", default: "info", help: "trace, debug, info, notice, warning, error or critical"),
     ]
 
@@ -57,6 +72,11 @@ package struct ServerSettings: Sendable {
             x509TTL: try SettingReader.duration("x509_svid_ttl", file),
             jwtTTL: try SettingReader.duration("jwt_svid_ttl", file),
             agentTTL: try SettingReader.duration("agent_ttl", file), jwtIssuer: try file.text("jwt_issuer"))
+        let level = try SettingReader.required(
+            try file.number("default_min_assurance", in: 1...3), "default_min_assurance")
+        assurance = AssuranceDefaults(program: AssuranceLevel(rawValue: level) ?? .boundImage)
+        legacyAgents = try SettingReader.required(
+            try file.value("legacy_agents", "serve or refuse") { LegacyAgentPolicy(rawValue: $0) }, "legacy_agents")
         logLevel = try SettingReader.logLevel(file)
     }
 
@@ -64,7 +84,7 @@ package struct ServerSettings: Sendable {
         IssuerConfiguration(
             trustDomain: trustDomain, databasePath: state.file("mintmark.db"), keyFolder: state.file("keys"),
             adminSocket: adminSocket, listener: .tcp(host: bindAddress, port: bindPort), authorities: authorities,
-            svids: svids)
+            svids: svids, assurance: assurance, legacyAgents: legacyAgents)
     }
 
     func prepareSocketFolder(files: any FileSystem) throws(Failure) {

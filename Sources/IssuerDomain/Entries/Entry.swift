@@ -35,8 +35,10 @@ package struct EntryContents: Hashable, Sendable {
     package var storesSVID: Bool
     package var prefetchesX509: Bool
     package var includesJTI: Bool
+    /// What must have been shown of a process; never less than the selectors need.
+    package var terms: AssuranceTerms
 
-    /// Creates contents with everything optional left out.
+    /// Creates contents with everything optional left out, and the terms that follow from the selectors.
     package init(spiffeID: SPIFFEID, parentID: SPIFFEID, selectors: [Selector]) {
         self.spiffeID = spiffeID
         self.parentID = parentID
@@ -49,6 +51,7 @@ package struct EntryContents: Hashable, Sendable {
         storesSVID = false
         prefetchesX509 = true
         includesJTI = false
+        terms = AssuranceDefaults().terms(for: self.selectors)
     }
 
     /// What makes two entries the same registration, whatever their settings.

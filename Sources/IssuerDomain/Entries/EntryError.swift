@@ -7,7 +7,10 @@ package enum EntryError: Error, Hashable {
     case reservedSPIFFEID
     case noSelectors
     case tooMany(field: String, limit: Int)
-    case unknownSelector(Selector, nearest: String?)
+    case selector(SelectorVocabularyError)
+    /// Whatever script it runs would have the identity.
+    case bareInterpreter(Selector)
+    case assuranceBelowSelector(asked: AssuranceLevel, selector: Selector, needed: AssuranceLevel)
     case mixedStoreSelectors
     case hintTooLong
     case invalidDNSName(String)
@@ -28,9 +31,14 @@ extension EntryError: CustomStringConvertible {
         case .reservedSPIFFEID: "SPIFFE IDs under /spire/ are reserved for servers and agents"
         case .noSelectors: "entry has no selector; it would match every process"
         case .tooMany(let field, let limit): "\(field): at most \(limit) are allowed"
-        case .unknownSelector(let selector, let nearest?):
-            "no attestor produces selector '\(selector)'; did you mean '\(nearest)'?"
-        case .unknownSelector(let selector, nil): "no attestor produces selector '\(selector)'"
+        case .selector(let error): error.description
+        case .bareInterpreter(let selector):
+            "'\(selector)' is an interpreter: whatever script it runs would have this identity"
+        case .assuranceBelowSelector(let asked, let selector, let needed):
+            """
+            min_assurance \(asked.number) is below what '\(selector)' needs: that fact is only known from \
+            level \(needed.number) on
+            """
         case .mixedStoreSelectors: "selectors of an entry with store_svid must all be of one kind"
         case .hintTooLong: "hint is longer than 1024 bytes"
         case .invalidDNSName(let name): "'\(name)' is not a DNS name"
@@ -41,6 +49,20 @@ extension EntryError: CustomStringConvertible {
         case .exists: "similar entry already exists"
         case .idTaken: "entry ID is taken"
         case .notFound(let id): "no entry has ID '\(id)'"
+        }
+    }
+}
+
+extension EntryError {
+    /// Whether the same request, insisted on, would have been heard.
+    package var canBeForced: Bool {
+        switch self {
+        case .bareInterpreter, .selector(.unknownKind): true
+        case .foreignTrustDomain, .spiffeIDWithoutPath, .reservedSPIFFEID, .noSelectors, .tooMany,
+            .selector(.unknown), .selector(.announced), .assuranceBelowSelector, .mixedStoreSelectors, .hintTooLong,
+            .invalidDNSName, .invalidEntryID, .lifetimeOutOfRange, .alreadyExpired, .federatesWithItself, .exists,
+            .idTaken, .notFound:
+            false
         }
     }
 }

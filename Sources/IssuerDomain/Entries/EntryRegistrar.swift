@@ -6,6 +6,7 @@ internal import Synchronization
 /// Registers entries: decides on the index, makes it durable, then lets everyone see it.
 package final class EntryRegistrar: Sendable {
     private let trustDomain: TrustDomain
+    private let defaults: AssuranceDefaults
     private let store: any EntryStore
     private let feed: RevisionFeed
     private let index: Mutex<EntryIndex>
@@ -13,10 +14,17 @@ package final class EntryRegistrar: Sendable {
 
     /// Reads the store and announces its revision.
     ///
+    /// - Parameters:
+    ///   - trustDomain: The issuer's own.
+    ///   - defaults: The terms of entries for which nobody says any.
+    ///   - store: Where entries are kept.
+    ///   - feed: Told of each change.
     /// - Throws: ``StoreError``.
-    package init(trustDomain: TrustDomain, store: any EntryStore, feed: RevisionFeed) async throws(StoreError) {
+    package init(
+        trustDomain: TrustDomain, defaults: AssuranceDefaults = .init(), store: any EntryStore, feed: RevisionFeed
+    ) async throws(StoreError) {
         let loaded = try await store.loadEntries()
-        self.trustDomain = trustDomain
+        (self.trustDomain, self.defaults) = (trustDomain, defaults)
         self.store = store
         self.feed = feed
         index = Mutex(EntryIndex(entries: loaded.entries, revision: loaded.revision))
@@ -75,8 +83,13 @@ package final class EntryRegistrar: Sendable {
             let results = patches.map { patch in
                 Result { () throws(EntryError) -> Entry in
                     guard var entry = draft[patch.id] else { throw .notFound(id: patch.id) }
+                    let old = entry.contents
                     patch.change(&entry.contents)
-                    try EntryRules.check(entry.contents, in: self.trustDomain, now: now)
+                    entry.contents.terms = patch.terms.terms(
+                        replacing: old, selectors: entry.contents.selectors, defaults: self.defaults)
+                    try EntryRules.check(
+                        entry.contents, in: self.trustDomain, now: now, replacing: old,
+                        insistence: patch.terms.insistence)
                     if let other = draft.entry(with: entry.contents.key), other.id != entry.id { throw .exists(other) }
                     entry.revision += 1
                     draft.apply([.put(entry)], revision: draft.revision)
@@ -113,7 +126,9 @@ package final class EntryRegistrar: Sendable {
     private func admit(
         _ draft: EntryDraft, now: Date, keys: [EntryKey: Entry], ids: Set<String>, using entropy: inout some Entropy
     ) throws(EntryError) -> Entry {
-        try EntryRules.check(draft.contents, in: trustDomain, now: now)
+        var contents = draft.contents
+        contents.terms = draft.terms.terms(for: contents.selectors, defaults: defaults)
+        try EntryRules.check(contents, in: trustDomain, now: now, insistence: draft.terms.insistence)
         if let id = draft.id { try EntryRules.check(id: id) }
         let key = draft.contents.key
         if let existing = keys[key] ?? index.withLock({ $0.entry(with: key) }) { throw .exists(existing) }
@@ -121,7 +136,7 @@ package final class EntryRegistrar: Sendable {
         guard !ids.contains(id), index.withLock({ $0[id] == nil }) else { throw .idTaken }
         // Stored to the second, as the API shows it.
         let createdAt = Date(timeIntervalSince1970: now.timeIntervalSince1970.rounded(.down))
-        return Entry(id: id, contents: draft.contents, revision: 0, createdAt: createdAt)
+        return Entry(id: id, contents: contents, revision: 0, createdAt: createdAt)
     }
 
     private func commit(_ changes: [EntryChange]) async throws(StoreError) {
@@ -135,17 +150,25 @@ package final class EntryRegistrar: Sendable {
 /// An entry that somebody would like to exist.
 package struct EntryDraft: Sendable {
     package let id: String?
+    /// Its terms count for nothing: those that are stored follow from ``terms``.
     package let contents: EntryContents
+    package let terms: TermsRequest
 
-    package init(id: String? = nil, contents: EntryContents) { (self.id, self.contents) = (id, contents) }
+    package init(id: String? = nil, contents: EntryContents, terms: TermsRequest = .init()) {
+        (self.id, self.contents, self.terms) = (id, contents, terms)
+    }
 }
 
 /// A change that somebody would like made to one entry.
 package struct EntryPatch: Sendable {
     package let id: String
+    package let terms: TermsRequest
+    /// Everything but the terms.
     package let change: @Sendable (inout EntryContents) -> Void
 
-    package init(id: String, change: @escaping @Sendable (inout EntryContents) -> Void) {
-        (self.id, self.change) = (id, change)
+    package init(
+        id: String, terms: TermsRequest = .init(), change: @escaping @Sendable (inout EntryContents) -> Void
+    ) {
+        (self.id, self.terms, self.change) = (id, terms, change)
     }
 }

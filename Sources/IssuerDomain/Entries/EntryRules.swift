@@ -18,9 +18,12 @@ package enum EntryRules {
     ///   - contents: What the admin asks for.
     ///   - trustDomain: The issuer's own.
     ///   - now: When the entry would come into force.
+    ///   - old: What they replace: selectors that were there are not judged again, they were admitted once.
+    ///   - insistence: Whether what is refused for the admin's own good is to be stored nevertheless.
     /// - Throws: ``EntryError`` that names the rule.
     package static func check(
-        _ contents: EntryContents, in trustDomain: TrustDomain, now: Date
+        _ contents: EntryContents, in trustDomain: TrustDomain, now: Date, replacing old: EntryContents? = nil,
+        insistence: Insistence = .unsaid
     ) throws(EntryError) {
         guard contents.spiffeID.trustDomain == trustDomain else {
             throw .foreignTrustDomain(field: "SPIFFE ID", expected: trustDomain)
@@ -35,7 +38,19 @@ package enum EntryRules {
         guard contents.selectors.count <= maximumSelectors else {
             throw .tooMany(field: "selectors", limit: maximumSelectors)
         }
-        for selector in contents.selectors { try SelectorCatalog.check(selector) }
+        let judged = Set(old?.selectors ?? [])
+        for selector in contents.selectors where !judged.contains(selector) {
+            try SelectorCatalog.check(selector, insistence: insistence)
+        }
+        let floor = AssuranceDefaults.floor(of: contents.selectors)
+        if let selector = floor.selector, contents.terms.minimum < floor.level {
+            throw .assuranceBelowSelector(asked: contents.terms.minimum, selector: selector, needed: floor.level)
+        }
+        if insistence == .plain, let path = BareInterpreter.path(in: contents.selectors),
+            path != BareInterpreter.path(in: old?.selectors ?? [])
+        {
+            throw .bareInterpreter(path)
+        }
         if contents.storesSVID, Set(contents.selectors.map(\.kind)).count > 1 { throw .mixedStoreSelectors }
         guard contents.dnsNames.count <= maximumDNSNames else {
             throw .tooMany(field: "DNS names", limit: maximumDNSNames)

@@ -9,16 +9,9 @@ internal import SwiftProtobuf
 
 /// `spire.api.server.entry.v1.Entry`.
 struct EntryService: Spire_Api_Server_Entry_V1_Entry.SimpleServiceProtocol {
-    /// Entries a page of a listing holds at most.
-    private static let maximumPage = 1000
-    /// Below this many an agent gets everything at once; above it, revisions first.
-    private static let syncPage = 500
-    /// Bytes that a message holds at most, about; far below the four megabytes that gRPC clients take by default.
-    private static let messageBytes = 1 << 20
-
     let access: AccessControl
     let entries: EntryRegistrar
-    let agents: AgentRegistrar
+    let legacyAgents: LegacyAgents
     let clock: any WallClock
     let logger: Logger
 
@@ -35,21 +28,11 @@ struct EntryService: Spire_Api_Server_Entry_V1_Entry.SimpleServiceProtocol {
         request: Spire_Api_Server_Entry_V1_ListEntriesRequest, context: ServerContext
     ) async throws -> Spire_Api_Server_Entry_V1_ListEntriesResponse {
         try access.requireLocal(context)
-        let filter = try request.hasFilter ? EntryFilter(wire: request.filter) : EntryFilter()
-        let page = request.pageSize > 0 ? min(Int(request.pageSize), Self.maximumPage) : Self.maximumPage
-        let after = request.pageToken
-        let found = entries.read { index in
-            index.entries.filter { $0.id > after && filter.admits($0.contents) }.sorted { $0.id < $1.id }
-        }
+        let (page, next) = try EntryPages.listing(request, of: entries)
         let mask = request.hasOutputMask ? request.outputMask : .all
-        var (end, bytes) = (0, 0)
-        while end < found.count, end < page, end == 0 || bytes < Self.messageBytes {
-            bytes += found[end].approximateSize
-            end += 1
-        }
         return .with {
-            $0.entries = found[..<end].map { Spire_Api_Types_Entry($0, mask: mask) }
-            if found.count > end { $0.nextPageToken = found[end - 1].id }
+            $0.entries = page.map { Spire_Api_Types_Entry($0, mask: mask) }
+            $0.nextPageToken = next
         }
     }
 
@@ -79,7 +62,7 @@ struct EntryService: Spire_Api_Server_Entry_V1_Entry.SimpleServiceProtocol {
                     case .success(let entry)?:
                         $0.status = .ok
                         $0.entry = Spire_Api_Types_Entry(entry, mask: mask)
-                        audit("entry created", entry)
+                        EntryAudit.record("entry created", entry, logger)
                     case .failure(let error)?:
                         $0.status = .init(RPCError(error))
                         if case .exists(let existing) = error { $0.entry = Spire_Api_Types_Entry(existing, mask: mask) }
@@ -98,7 +81,7 @@ struct EntryService: Spire_Api_Server_Entry_V1_Entry.SimpleServiceProtocol {
         let input = request.hasInputMask ? request.inputMask : .all
         let output = request.hasOutputMask ? request.outputMask : .all
         let patches = request.entries.map { wire in
-            Result { () throws(RPCError) in try patch(wire, mask: input) }
+            Result { () throws(RPCError) in try EntryPatch(wire: wire, mask: input) }
         }
         var outcomes = try await entries.update(patches.compactMap { try? $0.get() }, now: clock.now).makeIterator()
         let results = patches.map { patch -> Spire_Api_Server_Entry_V1_BatchUpdateEntryResponse.Result in
@@ -110,7 +93,7 @@ struct EntryService: Spire_Api_Server_Entry_V1_Entry.SimpleServiceProtocol {
                     case .success(let entry)?:
                         $0.status = .ok
                         $0.entry = Spire_Api_Types_Entry(entry, mask: output)
-                        audit("entry updated", entry)
+                        EntryAudit.record("entry updated", entry, logger)
                     case .failure(let error)?: $0.status = .init(RPCError(error))
                     case nil: $0.status = .init(RPCError(code: .internalError, message: ""))
                     }
@@ -146,7 +129,7 @@ struct EntryService: Spire_Api_Server_Entry_V1_Entry.SimpleServiceProtocol {
         let agent = try await access.requireAgent(context)
         let now = clock.now
         let mask = request.hasOutputMask ? request.outputMask : .all
-        let authorized = entries.read { $0.authorized(for: agent.id, now: now) }
+        let authorized = try legacyAgents.servable(entries.read { $0.authorized(for: agent.id, now: now) }, to: agent.id)
         return .with { $0.entries = authorized.map { Spire_Api_Types_Entry($0, mask: mask) } }
     }
 
@@ -162,22 +145,23 @@ struct EntryService: Spire_Api_Server_Entry_V1_Entry.SimpleServiceProtocol {
         }
         let mask = opening.hasOutputMask ? opening.outputMask : .all
         let now = clock.now
-        let authorized = entries.read { $0.authorized(for: agent.id, now: now) }
-        let isShort =
-            authorized.count <= Self.syncPage && authorized.reduce(0) { $0 + $1.approximateSize } <= Self.messageBytes
-        guard !isShort else {
+        let authorized = try legacyAgents.servable(entries.read { $0.authorized(for: agent.id, now: now) }, to: agent.id)
+        guard !EntryPages.fitsOneMessage(authorized) else {
             try await response.write(.with { $0.entries = authorized.map { Spire_Api_Types_Entry($0, mask: mask) } })
             return
         }
-        try await writePages(of: authorized, of: 10 * Self.syncPage, weight: { _ in 64 }, to: response) {
-            page, message in
-            message.entryRevisions = page.map { entry in
+        for (page, more) in EntryPages.revisions(of: authorized) {
+            try await response.write(
                 .with {
-                    $0.id = entry.id
-                    $0.revisionNumber = entry.revision
-                    $0.createdAt = entry.createdAt.unixSeconds
-                }
-            }
+                    $0.entryRevisions = page.map { entry in
+                        .with {
+                            $0.id = entry.id
+                            $0.revisionNumber = entry.revision
+                            $0.createdAt = entry.createdAt.unixSeconds
+                        }
+                    }
+                    $0.more = more
+                })
         }
         let byID = Dictionary(authorized.map { ($0.id, $0) }, uniquingKeysWith: { one, _ in one })
         while let request = try await requests.next() {
@@ -186,64 +170,14 @@ struct EntryService: Spire_Api_Server_Entry_V1_Entry.SimpleServiceProtocol {
             }
             // Entries that went away meanwhile are simply not in the answer; the next sync says so.
             let wanted = request.ids.compactMap { byID[$0] }
-            try await writePages(of: wanted, of: Self.syncPage, weight: \.approximateSize, to: response) {
-                page, message in
-                message.entries = page.map { Spire_Api_Types_Entry($0, mask: mask) }
+            for (page, more) in EntryPages.entries(wanted) {
+                try await response.write(
+                    .with {
+                        $0.entries = page.map { Spire_Api_Types_Entry($0, mask: mask) }
+                        $0.more = more
+                    })
             }
         }
-    }
-
-    private func writePages(
-        of entries: [Entry], of size: Int, weight: (Entry) -> Int,
-        to response: RPCWriter<Spire_Api_Server_Entry_V1_SyncAuthorizedEntriesResponse>,
-        fill: (ArraySlice<Entry>, inout Spire_Api_Server_Entry_V1_SyncAuthorizedEntriesResponse) -> Void
-    ) async throws {
-        var start = 0
-        repeat {
-            var (end, bytes) = (start, 0)
-            while end < entries.count, end - start < size, end == start || bytes < Self.messageBytes {
-                bytes += weight(entries[end])
-                end += 1
-            }
-            var message = Spire_Api_Server_Entry_V1_SyncAuthorizedEntriesResponse()
-            fill(entries[start..<end], &message)
-            message.more = end < entries.count
-            try await response.write(message)
-            start = end
-        } while start < entries.count
-    }
-
-    /// Reads a patch: only what the mask names has to be there and well formed.
-    private func patch(
-        _ wire: Spire_Api_Types_Entry, mask: Spire_Api_Types_EntryMask
-    ) throws(RPCError) -> EntryPatch {
-        guard !wire.id.isEmpty else { throw RPCError(code: .invalidArgument, message: "entry ID is missing") }
-        var whole = wire
-        // Fields outside the mask are never used; these stand in so that the rest can be read.
-        if !mask.spiffeID { whole.spiffeID = .with { $0.trustDomain = "unused" } }
-        if !mask.parentID { whole.parentID = .with { $0.trustDomain = "unused" } }
-        if !mask.selectors { whole.selectors = [] }
-        if !mask.federatesWith { whole.federatesWith = [] }
-        let contents = try EntryContents(wire: whole)
-        return EntryPatch(id: wire.id) { $0.merge(contents, mask: mask) }
-    }
-
-    private func audit(_ event: Logger.Message, _ entry: Entry) {
-        logger.info(
-            event,
-            metadata: [
-                "entry.id": "\(entry.id)", "spiffe.id": "\(entry.contents.spiffeID)",
-                "entry.parent_id": "\(entry.contents.parentID)", "entry.revision": "\(entry.revision)",
-            ])
-    }
-}
-
-extension Entry {
-    /// Bytes on the wire, about.
-    fileprivate var approximateSize: Int {
-        let texts = contents.selectors.reduce(0) { $0 + $1.kind.utf8.count + $1.value.utf8.count + 8 }
-        let names = contents.dnsNames.reduce(0) { $0 + $1.utf8.count + 4 }
-        return texts + names + contents.hint.utf8.count + contents.spiffeID.path.utf8.count + 256
     }
 }
 

@@ -10,8 +10,8 @@ internal import SwiftProtobuf
 extension EntryError: RPCErrorConvertible {
     package var rpcErrorCode: RPCError.Code {
         switch self {
-        case .foreignTrustDomain, .spiffeIDWithoutPath, .reservedSPIFFEID, .noSelectors, .tooMany, .unknownSelector,
-            .mixedStoreSelectors, .hintTooLong, .invalidDNSName, .invalidEntryID, .lifetimeOutOfRange, .alreadyExpired,
+        case .foreignTrustDomain, .spiffeIDWithoutPath, .reservedSPIFFEID, .noSelectors, .tooMany, .selector,
+            .bareInterpreter, .assuranceBelowSelector, .mixedStoreSelectors, .hintTooLong, .invalidDNSName, .invalidEntryID, .lifetimeOutOfRange, .alreadyExpired,
             .federatesWithItself:
             .invalidArgument
         case .exists, .idTaken: .alreadyExists

@@ -25,6 +25,7 @@ package struct Issuer: Sendable {
     private let entries: EntryRegistrar
     private let agents: AgentRegistrar
     private let svids: SVIDIssuer
+    private let legacyAgents: LegacyAgents
     private let feed: RevisionFeed
     private let recordedIncidents = RecordedIncidents()
     private let serverSVID: ServerSVID
@@ -53,13 +54,20 @@ package struct Issuer: Sendable {
             authorities = try await AuthorityKeeper(
                 trustDomain: configuration.trustDomain, settings: configuration.authorities, store: store, keys: keys,
                 feed: feed, now: clock.now, using: SystemEntropy(), logger: logger)
-            entries = try await EntryRegistrar(trustDomain: configuration.trustDomain, store: store, feed: feed)
+            entries = try await EntryRegistrar(
+                trustDomain: configuration.trustDomain, defaults: configuration.assurance, store: store, feed: feed)
             svids = SVIDIssuer(
                 trustDomain: configuration.trustDomain, settings: configuration.svids, authorities: authorities)
             agents = try await AgentRegistrar(issuer: svids, store: store)
             serverSVID = try ServerSVID(issuer: svids, now: clock.now, using: SystemEntropy())
         } catch {
             throw StartFailure.describe(error, configuration: configuration)
+        }
+        legacyAgents = LegacyAgents(configuration.legacyAgents, logger: logger)
+        if configuration.assurance.program < .boundImage {
+            logger.warning(
+                "default_min_assurance is below 2",
+                metadata: ["warning": "an entry without --min-assurance \(EntryWarning.attacks)"])
         }
         local = ConnectionAwareTransport(
             endpoint: .unix(configuration.adminSocket, mode: 0o600), limits: .issuer, security: .none
@@ -151,7 +159,10 @@ package struct Issuer: Sendable {
         return [
             AgentService(
                 access: access, agents: agents, entries: entries, feed: feed, clock: clock, logger: logger),
-            EntryService(access: access, entries: entries, agents: agents, clock: clock, logger: logger),
+            EntryService(
+                access: access, entries: entries, legacyAgents: legacyAgents, clock: clock, logger: logger),
+            RegistrationService(access: access, entries: entries, clock: clock, logger: logger),
+            AuthorizedEntriesService(access: access, entries: entries, clock: clock),
             SVIDService(access: access, issuer: svids, entries: entries, clock: clock, logger: logger),
             BundleService(access: access, authorities: authorities),
             PropagationService(access: access, entries: entries, agents: agents, feed: feed, clock: clock),

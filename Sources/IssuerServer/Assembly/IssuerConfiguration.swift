@@ -14,11 +14,15 @@ package struct IssuerConfiguration: Sendable {
     package var listener: ListeningEndpoint?
     package var authorities: AuthorityKeeper.Settings
     package var svids: SVIDIssuer.Settings
+    /// The terms of entries for which nobody says any.
+    package var assurance: AssuranceDefaults
+    package var legacyAgents: LegacyAgentPolicy
 
     package init(
         trustDomain: TrustDomain, databasePath: String, keyFolder: String, adminSocket: UnixSocketPath,
         listener: ListeningEndpoint? = nil, authorities: AuthorityKeeper.Settings = .init(),
-        svids: SVIDIssuer.Settings = .init()
+        svids: SVIDIssuer.Settings = .init(), assurance: AssuranceDefaults = .init(),
+        legacyAgents: LegacyAgentPolicy = .serve
     ) {
         self.trustDomain = trustDomain
         self.databasePath = databasePath
@@ -27,5 +31,15 @@ package struct IssuerConfiguration: Sendable {
         self.listener = listener
         self.authorities = authorities
         self.svids = svids
+        self.assurance = assurance
+        self.legacyAgents = legacyAgents
     }
+}
+
+/// How to meet agents that cannot judge by assurance levels, such as those of another make.
+package enum LegacyAgentPolicy: String, Hashable, Sendable, CaseIterable {
+    /// Hand them the entries that ask for no more than the executable link, and no others.
+    case serve
+    /// Hand them nothing.
+    case refuse
 }

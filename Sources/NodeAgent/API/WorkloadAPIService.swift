@@ -115,7 +115,7 @@ where Attestor.Peer == PeerProcess {
 
     // MARK: Who calls
 
-    private func attest(_ context: ServerContext) async throws(RPCError) -> (PeerProcess, Set<Selector>) {
+    private func attest(_ context: ServerContext) async throws(RPCError) -> (PeerProcess, Attestation) {
         guard let peer = (context.transportSpecific as? WorkloadPeer)?.process else {
             throw RPCError(code: .unavailable, message: "connection is closed")
         }
@@ -127,7 +127,10 @@ where Attestor.Peer == PeerProcess {
             let found = try await attestor.attest(peer) {
                 view.matcher.needsDigest($0, isDigest: UnixSelectors.isDigest)
             }
-            return (peer, found)
+            // THE LINE TO REPLACE: claims what the attestor above does not show. The evidence pipeline says what it found.
+            let attestation = Attestation(
+                selectors: found, level: .boundImage, levelAdmittingJIT: .boundImage, methods: [])
+            return (peer, attestation)
         } catch {
             logger.warning(
                 "workload attestation failed",
@@ -141,7 +144,7 @@ where Attestor.Peer == PeerProcess {
 
     /// The entries that match now; at least one.
     private func identities(
-        of found: Set<Selector>, peer: PeerProcess, call: String
+        of found: Attestation, peer: PeerProcess, call: String
     ) throws(RPCError) -> [AuthorizedEntry] {
         let entries = HintRule.resolve(state.view.matcher.matches(found, now: clock.now))
         guard entries.isEmpty else { return entries }

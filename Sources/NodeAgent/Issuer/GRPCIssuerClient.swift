@@ -4,6 +4,7 @@ internal import Foundation
 internal import GRPCCore
 internal import GRPCProtobuf
 internal import IssuerAPIProtos
+internal import Logging
 internal import Platform
 internal import SPIFFE
 internal import SwiftProtobuf
@@ -15,9 +16,10 @@ final class GRPCIssuerClient<Transport: ClientTransport>: IssuerClient {
 
     private let client: RotatingClient<Transport>
     private let trustDomain: TrustDomain
+    private let logger: Logger
 
-    init(_ client: RotatingClient<Transport>, trustDomain: TrustDomain) {
-        (self.client, self.trustDomain) = (client, trustDomain)
+    init(_ client: RotatingClient<Transport>, trustDomain: TrustDomain, logger: Logger) {
+        (self.client, self.trustDomain, self.logger) = (client, trustDomain, logger)
     }
 
     private var options: CallOptions {
@@ -30,14 +32,26 @@ final class GRPCIssuerClient<Transport: ClientTransport>: IssuerClient {
         held: [String: AuthorizedEntry]
     ) async throws(IssuerClientError) -> [String: AuthorizedEntry] {
         let wire = try await call { [options] client in
-            try await EntrySync.run(
-                with: Spire_Api_Server_Entry_V1_Entry.Client(wrapping: client), held: held, options: options)
+            do {
+                return try await EntrySync.run(
+                    with: Mintmark_V1_AuthorizedEntries.Client(wrapping: client), held: held, options: options)
+            } catch let error as RPCError where error.code == .unimplemented {
+                // An issuer of another make; one of ours never says so, and hands out less through the public API.
+                return try await EntrySync.run(
+                    withoutTerms: Spire_Api_Server_Entry_V1_Entry.Client(wrapping: client), held: held,
+                    options: options)
+            }
         }
         var entries: [String: AuthorizedEntry] = wire.kept
-        for entry in wire.fetched {
-            do { entries[entry.id] = try AuthorizedEntry(wire: entry) } catch {
-                throw .badAnswer(detail: "entry \(entry.id): \(error)")
-            }
+        for fetched in wire.fetched {
+            let id = fetched.wire.id
+            do {
+                entries[id] = try AuthorizedEntry(fetched)
+                guard entries[id] == nil else { continue }
+                logger.warning(
+                    "entry is not served: this agent does not know the assurance level that it asks for",
+                    metadata: ["entry.id": "\(id.prefix(255))", "hint": "upgrade this agent"])
+            } catch { throw .badAnswer(detail: "entry \(id): \(error)") }
         }
         return entries
     }

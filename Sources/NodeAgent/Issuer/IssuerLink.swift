@@ -49,7 +49,7 @@ final class IssuerLink<Transport: ClientTransport>: Sendable {
         self.store = store
         self.clock = clock
         self.logger = logger
-        issuer = GRPCIssuerClient(client, trustDomain: trustDomain)
+        issuer = GRPCIssuerClient(client, trustDomain: trustDomain, logger: logger)
         current = Mutex(identity)
         hasSpareEvidence = Atomic(identity != nil && evidence != nil)
     }

@@ -1,0 +1,55 @@
+internal import AgentDomain
+internal import Synchronization
+internal import WorkloadAttestation
+internal import WorkloadSocket
+
+/// What is remembered of one call between its rounds.
+final class CallRecord: Sendable {
+    let question: Question
+
+    /// What the present round goes by.
+    enum Round: Sendable {
+        /// Nothing that needs evidence.
+        case open
+        case evidence(Evidence)
+        /// Something is being done elsewhere; another round follows.
+        case waiting
+        case refused(CallStatus)
+    }
+
+    struct State: Sendable {
+        var round = Round.open
+        var fresh = FreshDigests()
+        /// How often files were hashed for it.
+        var hashings = 0
+        /// The view for which the issuer was asked on demand, and what came of it.
+        var askedIssuerFor: UInt64?
+        var issuerFailure: CallStatus?
+        var tokens: [String: HeldJWTSVID] = [:]
+        /// What was sent last, and what it was sent for.
+        var lastMessage: [UInt8]?
+        var lastAttestation: Attestation?
+        /// Whether an answer is being made elsewhere.
+        var isAnswering = false
+    }
+
+    private let state = Mutex(State())
+
+    init(_ question: Question) { self.question = question }
+
+    func withState<Value>(_ body: (inout State) -> sending Value) -> sending Value { state.withLock { body(&$0) } }
+}
+
+/// A call, read.
+enum Question: Sendable {
+    case workload(WorkloadRequest)
+    case health(HealthQuestion)
+    case attestation(AttestationMethod)
+    case refused(CallStatus)
+}
+
+/// The calls of `grpc.health.v1.Health`.
+enum HealthQuestion: Sendable {
+    case check(service: String)
+    case watch(service: String)
+}

@@ -1,0 +1,44 @@
+internal import WorkloadSocket
+
+/// Every call that the agent's own server answers, in the order of its method table.
+enum ServedMethod: Sendable {
+    case workload(WorkloadMethod)
+    case attestation(AttestationMethod)
+    case healthCheck
+    case healthWatch
+
+    static let all: [ServedMethod] =
+        WorkloadMethod.allCases.map { .workload($0) } + AttestationMethod.allCases.map { .attestation($0) }
+        + [.healthCheck, .healthWatch]
+
+    /// The field that a confused proxy would not send (WLEP-09).
+    static let securityHeader = "workload.spiffe.io"
+
+    static let table = MethodTable(
+        all.map { MethodTable.Method($0.path, isStreaming: $0.isStreaming) }, metadata: [securityHeader])
+
+    private var path: String {
+        switch self {
+        case .workload(let method): method.path
+        case .attestation(let method): method.path
+        case .healthCheck: "/grpc.health.v1.Health/Check"
+        case .healthWatch: "/grpc.health.v1.Health/Watch"
+        }
+    }
+
+    private var isStreaming: Bool {
+        switch self {
+        case .workload(let method): method.isStreaming
+        case .healthWatch: true
+        case .attestation, .healthCheck: false
+        }
+    }
+
+    /// Whether a call must carry the security header; health is asked by what knows nothing of SPIFFE.
+    var needsSecurityHeader: Bool {
+        switch self {
+        case .workload, .attestation: true
+        case .healthCheck, .healthWatch: false
+        }
+    }
+}
