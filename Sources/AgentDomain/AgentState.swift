@@ -7,10 +7,16 @@ internal import Synchronization
 package final class AgentState: Sendable {
     /// One view.
     package struct View: Sendable {
-        package var entries: [String: AuthorizedEntry] = [:]
+        package var entries: [String: AuthorizedEntry] = [:] {
+            didSet { entriesRevision &+= 1 }
+        }
         package var matcher = EntryMatcher()
         package var svids: [String: HeldX509SVID] = [:]
         package var bundle: TrustBundle?
+        /// Grows with each replacement of the view.
+        package fileprivate(set) var revision: UInt64 = 0
+        /// Grows with each replacement of the entries.
+        package private(set) var entriesRevision: UInt64 = 0
         /// When the issuer was last heard, if ever.
         package var lastSync: Date?
 
@@ -45,6 +51,7 @@ package final class AgentState: Sendable {
     package func update<Value>(_ change: (inout View) -> sending Value) -> sending Value {
         guarded.withLock { guarded in
             let value = change(&guarded.view)
+            guarded.view.revision &+= 1
             for listener in guarded.listeners.values { listener.yield() }
             return value
         }

@@ -29,13 +29,23 @@ final class CallRecord: Sendable {
         /// What was sent last, and what it was sent for.
         var lastMessage: [UInt8]?
         var lastAttestation: Attestation?
-        /// Whether an answer is being made elsewhere.
-        var isAnswering = false
+        /// Whether something is being done for it elsewhere, after which it resumes.
+        var isBusy = false
     }
 
     private let state = Mutex(State())
 
     init(_ question: Question) { self.question = question }
+
+    /// Does something elsewhere, after which the call has another round; rounds until then wait for it.
+    func doElsewhere(for call: WorkloadCall, _ work: @escaping @Sendable () async -> Void) {
+        withState { $0.isBusy = true }
+        Task {
+            await work()
+            withState { $0.isBusy = false }
+            call.resume()
+        }
+    }
 
     func withState<Value>(_ body: (inout State) -> sending Value) -> sending Value { state.withLock { body(&$0) } }
 }

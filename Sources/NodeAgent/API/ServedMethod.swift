@@ -17,6 +17,9 @@ enum ServedMethod: Sendable {
     static let table = MethodTable(
         all.map { MethodTable.Method($0.path, isStreaming: $0.isStreaming) }, metadata: [securityHeader])
 
+    /// The path of a method of the table.
+    static func name(_ index: Int) -> String { all.indices.contains(index) ? all[index].path : "" }
+
     private var path: String {
         switch self {
         case .workload(let method): method.path

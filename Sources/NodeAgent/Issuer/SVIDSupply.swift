@@ -1,11 +1,11 @@
 internal import AgentDomain
 internal import Crypto
 internal import Foundation
-internal import GRPCCore
 internal import Logging
 internal import Platform
 internal import SPIFFE
 internal import Synchronization
+internal import WorkloadSocket
 internal import X509
 
 /// Gets SVIDs from the issuer, ahead of demand or on it, and keeps them in the agent's state.
@@ -31,28 +31,25 @@ final class SVIDSupply: Sendable {
         self.logger = logger
     }
 
-    /// The SVIDs of some entries, asking the issuer for those that are not there yet.
-    ///
-    /// - Returns: Those that can be had; at least one.
-    /// - Throws: `RPCError` Unavailable when none can.
-    func x509SVIDs(for entries: [AuthorizedEntry]) async throws -> [(AuthorizedEntry, HeldX509SVID)] {
-        if held(entries).count < entries.count {
-            do { try await issue(for: entries) } catch {
-                logger.warning("svids not issued on demand", metadata: ["error": "\(error)"])
-            }
+    /// Asks the issuer for the SVIDs of some entries that are not there yet; a failure is logged.
+    func issueOnDemand(for entries: [AuthorizedEntry]) async {
+        do { try await issue(for: entries) } catch {
+            logger.warning("svids not issued on demand", metadata: ["error": "\(error)"])
         }
-        let found = held(entries)
-        guard !found.isEmpty else {
-            throw RPCError(code: .unavailable, message: "SVIDs are not available yet; retry later")
-        }
-        return found
     }
 
-    /// A token for an entry: from the cache while it is in the first half of its life, otherwise new; and when no new
-    /// one can be had, one that still lives.
-    func jwtSVID(for entry: AuthorizedEntry, audience: [String]) async throws -> HeldJWTSVID {
+    /// A token from the cache, while it is in the first half of its life.
+    func cachedJWTSVID(for entry: AuthorizedEntry, audience: [String]) -> HeldJWTSVID? {
+        guard !entry.includesJTI else { return nil }
         let key = JWTCache.Key(entryID: entry.id, entryRevision: entry.revision, audience: audience)
-        if !entry.includesJTI, let cached = state.withJWTs({ $0.fresh(key, now: clock.now) }) { return cached }
+        return state.withJWTs { $0.fresh(key, now: clock.now) }
+    }
+
+    /// A token for an entry: a new one, and when none can be had, one that still lives.
+    ///
+    /// - Throws: `CallStatus` for the caller.
+    func jwtSVID(for entry: AuthorizedEntry, audience: [String]) async throws(CallStatus) -> HeldJWTSVID {
+        let key = JWTCache.Key(entryID: entry.id, entryRevision: entry.revision, audience: audience)
         do {
             let svid = try await issuer.jwtSVID(entryID: entry.id, audience: audience)
             if !entry.includesJTI { state.withJWTs { $0.insert(svid, for: key) } }
@@ -61,11 +58,11 @@ final class SVIDSupply: Sendable {
             if !entry.includesJTI, let usable = state.withJWTs({ $0.usable(key, now: clock.now) }) { return usable }
             logger.warning("jwt-svid not issued", metadata: ["entry.id": "\(entry.id)", "error": "\(error)"])
             switch error {
-            case .badRequest(let detail): throw RPCError(code: .invalidArgument, message: "JWT-SVID refused: \(detail)")
+            case .badRequest(let detail): throw CallStatus(.invalidArgument, "JWT-SVID refused: \(detail)")
             // The entry went away between the look-up and the call.
-            case .notEntitled: throw RPCError(code: .permissionDenied, message: "no identity issued")
+            case .notEntitled: throw CallRefusal.noEntry.status()
             case .refused, .unavailable, .agentRefused, .badAnswer:
-                throw RPCError(code: .unavailable, message: "JWT-SVIDs are not available; retry later")
+                throw CallRefusal.notReady.status("JWT-SVIDs are not available; retry later")
             }
         }
     }
@@ -89,18 +86,19 @@ final class SVIDSupply: Sendable {
     private func issue(for entries: [AuthorizedEntry]) async throws(IssuerClientError) {
         try await issuing.pass { () async throws(IssuerClientError) in
             // Whoever was ahead may have issued them meanwhile.
-            let present = Set(self.held(entries).map(\.0.id))
+            let present = Set(self.held(entries, in: self.state.view).map(\.entry.id))
             try await self.request(entries.filter { !present.contains($0.id) })
         }
     }
 
-    private func held(_ entries: [AuthorizedEntry]) -> [(AuthorizedEntry, HeldX509SVID)] {
-        let (svids, now) = (state.view.svids, clock.now)
+    /// The SVIDs of some entries that are there and can be handed out now, in the entries' order.
+    func held(
+        _ entries: [AuthorizedEntry], in view: AgentState.View
+    ) -> [(entry: AuthorizedEntry, svid: HeldX509SVID)] {
+        let now = clock.now
         return entries.compactMap { entry in
-            guard let svid = svids[entry.id], svid.entryRevision == entry.revision, svid.validity.contains(now)
-            else {
-                return nil
-            }
+            guard let svid = view.svids[entry.id], svid.entryRevision == entry.revision, svid.validity.contains(now)
+            else { return nil }
             return (entry, svid)
         }
     }

@@ -57,6 +57,18 @@ package final class EvidenceSession: Sendable {
         return try result.get()
     }
 
+    /// Whether the process still is what evidence was gathered of: alive, in the same image, with nothing new to its name.
+    ///
+    /// Asked after the challenge was met and before the answer goes out.
+    package func stillHolds(_ evidence: Evidence) -> Bool {
+        guard handle.isAlive, record() == evidence.record else { return false }
+        guard evidence.record.value == nil else { return true }
+        return state.withLock { state in
+            guard let first = state.firstMark else { return true }
+            return state.imageMark() == first
+        }
+    }
+
     /// Judges evidence; the last judgement is used again for evidence that has not changed.
     package func judge(_ evidence: Evidence) -> Judgement {
         let last = state.withLock { $0.judged }

@@ -1,5 +1,5 @@
 /// How a call ended, as gRPC says it.
-package struct CallStatus: Hashable, Sendable {
+package struct CallStatus: Error, Hashable, Sendable {
     package enum Code: UInt8, Hashable, Sendable, CaseIterable {
         case ok, cancelled, unknown, invalidArgument, deadlineExceeded, notFound, alreadyExists, permissionDenied
         case resourceExhausted, failedPrecondition, aborted, outOfRange, unimplemented, `internal`, unavailable

@@ -1,0 +1,453 @@
+internal import AgentDomain
+internal import Foundation
+internal import Logging
+internal import Platform
+internal import SPIFFE
+internal import Synchronization
+internal import WorkloadAttestation
+internal import WorkloadSocket
+
+/// What the agent answers on its sockets.
+///
+/// Every call, and every message pushed on one, has a round of its own: the process is examined while it answers the
+/// socket's challenge, and what was found is judged, matched and served only if the process is still the same
+/// afterwards. Nothing that is found is used for more than the message at hand.
+final class WorkloadHandler: CallHandler {
+    /// How often files are hashed for one call; they may change meanwhile.
+    private static let hashingLimit = 4
+
+    /// What calls are answered from.
+    struct Parts: Sendable {
+        let sources: EvidenceSources
+        let hashing: HashingBudget
+        let state: AgentState
+        let supply: SVIDSupply
+        let questions: AttestationQuestions
+        let incidents: IncidentQueue
+        let clock: any WallClock
+        let logger: Logger
+    }
+
+    private let parts: Parts
+    /// Whether this is the admin socket, which serves no identities.
+    private let isAdmin: Bool
+    private let shelf = ResponseShelf()
+    private let needs = Mutex<(revision: UInt64, needs: EvidenceNeeds)?>(nil)
+
+    init(_ parts: Parts, isAdmin: Bool = false) { (self.parts, self.isAdmin) = (parts, isAdmin) }
+
+    // MARK: Connections
+
+    func accepted(_ connection: WorkloadConnection) {
+        guard !isAdmin else { return }
+        let peer = connection.peer
+        let session = Result { () throws(AttestationError) in
+            try EvidenceSession(of: peer.handle, credentials: peer.credentials, using: parts.sources)
+        }
+        let record = ConnectionRecord(session)
+        connection.context = record
+        guard let history = parts.sources.history, case .success(let session) = session else { return }
+        let watch = history.watch(session.instance, pid: peer.handle.pid) { [weak self, weak connection, weak record] in
+            guard let self, let connection, let record else { return }
+            self.note($0, of: connection, record)
+        }
+        record.keep(watch)
+    }
+
+    func closed(_ connection: WorkloadConnection) { (connection.context as? ConnectionRecord)?.close() }
+
+    /// Acts on what the journal saw of a connected process.
+    private func note(_ change: ProcessChange, of connection: WorkloadConnection, _ record: ConnectionRecord) {
+        switch change {
+        // The image, or the principal, that the connection was bound to is gone.
+        case .executed, .exited, .idsChanged: connection.close(reason: "process \(change.rawValue)")
+        // What the rest comes to, the judge says.
+        case .traced, .scriptWritten, .eventsLost: connection.poke()
+        }
+        // That it ended is no incident.
+        if change != .exited { report(change.rawValue, detail: "", of: connection, record) }
+    }
+
+    private func report(
+        _ kind: String, detail: String, of connection: WorkloadConnection, _ record: ConnectionRecord
+    ) {
+        guard let entryIDs = record.takeForReport(), case .success(let session) = record.session else { return }
+        let peer = connection.peer.credentials
+        parts.logger.notice(
+            "workload changed while it held an identity",
+            metadata: [
+                "workload.pid": "\(peer.pid)", "workload.uid": "\(peer.uid)", "incident.kind": "\(kind)",
+                "incident.detail": "\(detail)", "workload.instance": "\(session.instance)",
+            ])
+        parts.incidents.report(
+            Incident(
+                at: parts.clock.now, kind: kind, detail: detail, instance: "\(session.instance)", pid: peer.pid,
+                uid: peer.uid, entryIDs: entryIDs))
+    }
+
+    // MARK: Rounds
+
+    func gather(_ call: WorkloadCall) {
+        let record = call.context as? CallRecord ?? CallRecord(question(of: call))
+        call.context = record
+        guard case .workload = record.question else { return }
+        let round = record.withState { $0.isBusy } ? .waiting : round(of: call, record)
+        record.withState { $0.round = round }
+    }
+
+    func answer(_ call: WorkloadCall) {
+        guard let record = call.context as? CallRecord else { return }
+        switch record.question {
+        case .refused(let status): call.finish(status)
+        case .health(let question): answer(question, call, record)
+        case .attestation(let method): answer(method, call, record)
+        case .workload(let request):
+            switch record.withState({ $0.round }) {
+            case .open, .waiting: return
+            case .refused(let status): call.finish(status)
+            case .evidence(let evidence): answer(request, call, record, evidence)
+            }
+        }
+    }
+
+    /// Reads a call, before anything is done for it.
+    private func question(of call: WorkloadCall) -> Question {
+        guard ServedMethod.all.indices.contains(call.method) else {
+            return .refused(CallStatus(.unimplemented, "unknown method"))
+        }
+        let method = ServedMethod.all[call.method]
+        if method.needsSecurityHeader {
+            let values = call.metadata(0)
+            guard values.count == 1, values[0].elementsEqual("true".utf8) else {
+                return .refused(CallStatus(.invalidArgument, "security header missing from request"))
+            }
+        }
+        do throws(CallStatus) {
+            switch method {
+            case .workload(let method):
+                guard !isAdmin else { throw CallStatus(.unimplemented, "this socket serves no identities") }
+                return .workload(try WorkloadRequest(method, bytes: call.message))
+            case .attestation(let method): return .attestation(method)
+            case .healthCheck: return .health(.check(service: try HealthMessages.service(call.message)))
+            case .healthWatch: return .health(.watch(service: try HealthMessages.service(call.message)))
+            }
+        } catch { return .refused(error) }
+    }
+
+    private func round(of call: WorkloadCall, _ record: CallRecord) -> CallRecord.Round {
+        guard let connection = call.connection.context as? ConnectionRecord else {
+            return .refused(CallRefusal.notAttested.status())
+        }
+        let view = parts.state.view
+        guard view.bundle != nil else { return .refused(CallRefusal.notReady.status()) }
+        do {
+            let session = try connection.session.get()
+            let fresh = record.withState { state in
+                defer { state.fresh = FreshDigests() }
+                return state.fresh
+            }
+            // Used only once the challenge is met, so the connector is live by then.
+            let outcome = try session.gather(
+                needs(of: view),
+                connection: ConnectionFacts(isPinned: call.connection.isPinnedByKernel, isLive: true), fresh: fresh)
+            switch outcome {
+            case .complete(let evidence): return .evidence(evidence)
+            case .needsHashing(let requests): return hash(requests, for: call, record)
+            }
+        } catch {
+            let peer = call.connection.peer.credentials
+            parts.logger.warning(
+                "workload attestation failed",
+                metadata: [
+                    "workload.pid": "\(peer.pid)", "workload.uid": "\(peer.uid)", "error": "\(error)",
+                ])
+            return .refused(CallRefusal.notAttested.status())
+        }
+    }
+
+    /// Has files hashed elsewhere, and the call go on with another round.
+    private func hash(
+        _ requests: [HashRequest], for call: WorkloadCall, _ record: CallRecord
+    ) -> CallRecord.Round {
+        let count = record.withState { state in
+            state.hashings += 1
+            return state.hashings
+        }
+        guard count <= Self.hashingLimit else {
+            return .refused(CallRefusal.processChanged.status("the files of the process keep changing"))
+        }
+        let uid = call.connection.peer.credentials.uid
+        record.doElsewhere(for: call) { [hashing = parts.hashing, logger = parts.logger] in
+            do throws(Overload) {
+                let fresh = try await hashing.digests(of: requests, for: uid)
+                record.withState { $0.fresh = fresh }
+            } catch {
+                logger.warning("hashing refused: too much for one user", metadata: ["workload.uid": "\(uid)"])
+                call.finish(CallRefusal.overBudget.status())
+            }
+        }
+        return .waiting
+    }
+
+    /// Which facts the entries hang on, found once for each set of them.
+    private func needs(of view: AgentState.View) -> EvidenceNeeds {
+        if let known = needs.withLock({ $0 }), known.revision == view.entriesRevision { return known.needs }
+        let entries = view.entries.values
+        let found = EvidenceNeeds(
+            selectors: entries.lazy.flatMap(\.selectors), minimum: entries.map(\.minimumAssurance).max() ?? .account)
+        needs.withLock { $0 = (view.entriesRevision, found) }
+        return found
+    }
+
+    // MARK: Answers
+
+    private func answer(
+        _ request: WorkloadRequest, _ call: WorkloadCall, _ record: CallRecord, _ evidence: Evidence
+    ) {
+        guard let connection = call.connection.context as? ConnectionRecord,
+            case .success(let session) = connection.session
+        else { return _ = call.finish(CallRefusal.notAttested.status()) }
+        guard session.stillHolds(evidence) else {
+            return _ = call.finish(CallRefusal.processChanged.status())
+        }
+        let judgement = session.judge(evidence)
+        do throws(CallStatus) {
+            let view = parts.state.view
+            let attestation = judgement.attestation
+            let reply: Reply
+            if case .validateJWTSVID(let token, let audience) = request {
+                // No identity is needed to have a token judged.
+                reply = .last(
+                    try WorkloadMessages.verdict(
+                        on: token, audience: audience, bundle: try bundle(view), now: parts.clock.now))
+            } else {
+                let entries = try entries(for: attestation, view, call, judgement)
+                reply = try self.reply(to: request, entries, view, call, record)
+                if reply.handsOut { connection.served(entries) }
+            }
+            deliver(reply, attestation, call, record)
+        } catch {
+            if record.withState({ $0.lastMessage }) != nil {
+                report("assurance-lost", detail: Self.summary(judgement), of: call.connection, connection)
+            }
+            call.finish(error)
+        }
+    }
+
+    private func deliver(_ reply: Reply, _ attestation: Attestation, _ call: WorkloadCall, _ record: CallRecord) {
+        switch reply {
+        case .waiting: return
+        case .last(let message): call.finish(with: message)
+        case .current(let message):
+            let isNew = record.withState { state in
+                defer { (state.lastMessage, state.lastAttestation) = (message, attestation) }
+                // The next message may need hashing and the issuer again.
+                state.hashings = 0
+                return state.lastMessage != message
+            }
+            if isNew { call.send(message) }
+        }
+    }
+
+    /// What becomes of a call.
+    private enum Reply {
+        /// The answer, and the end.
+        case last([UInt8])
+        /// What a stream says until it says something else.
+        case current([UInt8])
+        case waiting
+
+        var handsOut: Bool {
+            switch self {
+            case .last, .current: true
+            case .waiting: false
+            }
+        }
+    }
+
+    private func reply(
+        to request: WorkloadRequest, _ entries: [AuthorizedEntry], _ view: AgentState.View, _ call: WorkloadCall,
+        _ record: CallRecord
+    ) throws(CallStatus) -> Reply {
+        let bundle = try bundle(view)
+        switch request {
+        case .x509SVID:
+            let held = parts.supply.held(entries, in: view)
+            if held.count < entries.count, askIssuer(for: entries, view, call, record) { return .waiting }
+            guard !held.isEmpty else {
+                throw CallRefusal.notReady.status("SVIDs are not available yet; retry later")
+            }
+            let label = ResponseShelf.Label.x509SVIDs(held.map { "\($0.entry.id)" })
+            return .current(
+                try shelf.message(label, revision: view.revision) { () throws(CallStatus) in
+                    try WorkloadMessages.x509SVIDs(held, bundle: bundle)
+                })
+        case .x509Bundles:
+            return .current(
+                try shelf.message(.x509Bundles, revision: view.revision) { () throws(CallStatus) in
+                    try WorkloadMessages.x509Bundles(bundle)
+                })
+        case .jwtBundles:
+            return .current(
+                try shelf.message(.jwtBundles, revision: view.revision) { () throws(CallStatus) in
+                    try WorkloadMessages.jwtBundles(bundle)
+                })
+        case .jwtSVID(let audience, let id):
+            let entries = entries.filter { id == nil || $0.spiffeID == id }
+            guard !entries.isEmpty else { throw CallRefusal.noEntry.status() }
+            return try tokens(for: entries, audience: audience, call, record)
+        case .validateJWTSVID: throw CallStatus(.internal, "judged elsewhere")
+        }
+    }
+
+    /// Tokens that are cached, or have been fetched for this very call; otherwise they are fetched, and another round
+    /// follows.
+    private func tokens(
+        for entries: [AuthorizedEntry], audience: [String], _ call: WorkloadCall, _ record: CallRecord
+    ) throws(CallStatus) -> Reply {
+        let (fetched, failure) = record.withState { ($0.tokens, $0.issuerFailure) }
+        if let failure { throw failure }
+        var svids: [(entry: AuthorizedEntry, svid: HeldJWTSVID)] = []
+        for entry in entries {
+            guard let svid = fetched[entry.id] ?? parts.supply.cachedJWTSVID(for: entry, audience: audience) else {
+                continue
+            }
+            svids.append((entry, svid))
+        }
+        guard svids.count < entries.count else { return .last(try WorkloadMessages.jwtSVIDs(svids)) }
+        let missing = entries.filter { entry in !svids.contains { $0.entry.id == entry.id } }
+        record.doElsewhere(for: call) { [supply = parts.supply] in
+            do throws(CallStatus) {
+                for entry in missing {
+                    let svid = try await supply.jwtSVID(for: entry, audience: audience)
+                    record.withState { $0.tokens[entry.id] = svid }
+                }
+            } catch {
+                record.withState { $0.issuerFailure = error }
+            }
+        }
+        return .waiting
+    }
+
+    /// Asks the issuer for what is not held, once for each view.
+    ///
+    /// - Returns: Whether another round follows.
+    private func askIssuer(
+        for entries: [AuthorizedEntry], _ view: AgentState.View, _ call: WorkloadCall, _ record: CallRecord
+    ) -> Bool {
+        let isNew = record.withState { state in
+            guard state.askedIssuerFor != view.entriesRevision else { return false }
+            state.askedIssuerFor = view.entriesRevision
+            return true
+        }
+        guard isNew else { return false }
+        record.doElsewhere(for: call) { [supply = parts.supply] in await supply.issueOnDemand(for: entries) }
+        return true
+    }
+
+    /// The entries that match now; at least one.
+    private func entries(
+        for attestation: Attestation, _ view: AgentState.View, _ call: WorkloadCall, _ judgement: Judgement
+    ) throws(CallStatus) -> [AuthorizedEntry] {
+        let now = parts.clock.now
+        let entries = HintRule.resolve(view.matcher.matches(attestation, now: now))
+        guard entries.isEmpty else { return entries }
+        // Would an entry match if the process had shown more?
+        let wanting = view.matcher.matches(attestation.raisedToTop, now: now)
+        let refusal = wanting.isEmpty ? CallRefusal.noEntry : .assuranceTooLow
+        let peer = call.connection.peer.credentials
+        parts.logger.info(
+            "no identity issued",
+            metadata: [
+                "workload.pid": "\(peer.pid)", "workload.uid": "\(peer.uid)",
+                "rpc.method": "\(ServedMethod.name(call.method))", "reason": "\(refusal.rawValue)",
+                "level": "\(attestation.level)", "missing": "\(Self.summary(judgement))",
+            ])
+        throw refusal.status()
+    }
+
+    /// The missing proofs in a line, the lowest level first.
+    private static func summary(_ judgement: Judgement) -> String {
+        judgement.missing.prefix(4).map { "\($0)" }.joined(separator: "; ")
+    }
+
+    private func bundle(_ view: AgentState.View) throws(CallStatus) -> TrustBundle {
+        guard let bundle = view.bundle else { throw CallRefusal.notReady.status() }
+        return bundle
+    }
+
+    // MARK: Other services
+
+    private func answer(_ question: HealthQuestion, _ call: WorkloadCall, _ record: CallRecord) {
+        let isServing = parts.state.view.isServing(at: parts.clock.now)
+        switch question {
+        case .check(let service):
+            guard service.isEmpty else { return _ = call.finish(CallStatus(.notFound, "unknown service")) }
+            call.finish(with: HealthMessages.status(isServing ? .serving : .notServing))
+        case .watch(let service):
+            let message = HealthMessages.status(
+                service.isEmpty ? (isServing ? .serving : .notServing) : .serviceUnknown)
+            let isNew = record.withState { state in
+                defer { state.lastMessage = message }
+                return state.lastMessage != message
+            }
+            if isNew { call.send(message) }
+        }
+    }
+
+    private func answer(_ method: AttestationMethod, _ call: WorkloadCall, _ record: CallRecord) {
+        let isFirst = record.withState { state in
+            defer { state.isBusy = true }
+            return !state.isBusy
+        }
+        guard isFirst else { return }
+        let asker = Asker(uid: call.connection.peer.credentials.uid, isAdmin: isAdmin)
+        Task { [questions = parts.questions] in
+            do throws(CallStatus) {
+                call.finish(with: try await questions.answer(method, call.message, for: asker))
+            } catch {
+                call.finish(error)
+            }
+        }
+    }
+
+    // MARK: Pushing
+
+    /// Whether a stream would say something else now than it said last, as far as the last attestation tells.
+    func isStale(_ call: WorkloadCall) -> Bool {
+        guard let record = call.context as? CallRecord else { return false }
+        switch record.question {
+        case .refused, .attestation: return false
+        case .health(.check): return false
+        case .health(.watch): return true
+        case .workload(let request):
+            let (last, attestation) = record.withState { ($0.lastMessage, $0.lastAttestation) }
+            guard let last, let attestation else { return true }
+            return (try? expected(request, attestation)) != last
+        }
+    }
+
+    /// What a stream would say to a process of that attestation; throws when it would end.
+    private func expected(_ request: WorkloadRequest, _ attestation: Attestation) throws(CallStatus) -> [UInt8]? {
+        let view = parts.state.view
+        let entries = HintRule.resolve(view.matcher.matches(attestation, now: parts.clock.now))
+        guard !entries.isEmpty, let bundle = view.bundle else { return nil }
+        switch request {
+        case .x509SVID:
+            let held = parts.supply.held(entries, in: view)
+            guard held.count == entries.count else { return nil }
+            return try shelf.message(.x509SVIDs(held.map { "\($0.entry.id)" }), revision: view.revision) {
+                () throws(CallStatus) in try WorkloadMessages.x509SVIDs(held, bundle: bundle)
+            }
+        case .x509Bundles:
+            return try shelf.message(.x509Bundles, revision: view.revision) { () throws(CallStatus) in
+                try WorkloadMessages.x509Bundles(bundle)
+            }
+        case .jwtBundles:
+            return try shelf.message(.jwtBundles, revision: view.revision) { () throws(CallStatus) in
+                try WorkloadMessages.jwtBundles(bundle)
+            }
+        case .jwtSVID, .validateJWTSVID: return nil
+        }
+    }
+}

@@ -1,0 +1,81 @@
+internal import AgentDomain
+internal import Foundation
+internal import SPIFFE
+internal import SwiftProtobuf
+internal import WorkloadAPIProtos
+internal import WorkloadSocket
+
+/// The messages of the SPIFFE Workload API, serialised.
+enum WorkloadMessages {
+    static func x509SVIDs(
+        _ svids: [(entry: AuthorizedEntry, svid: HeldX509SVID)], bundle: TrustBundle
+    ) throws(CallStatus) -> [UInt8] {
+        let authorities = Data(try concatenated(bundle))
+        return try serialised(
+            WorkloadX509SVIDResponse.with {
+                $0.svids = svids.map { entry, svid in
+                    .with {
+                        $0.spiffeID = "\(svid.spiffeID)"
+                        $0.x509Svid = Data(svid.chain)
+                        $0.x509SvidKey = Data(svid.key.exposed)
+                        $0.bundle = authorities
+                        $0.hint = entry.hint
+                    }
+                }
+            })
+    }
+
+    static func x509Bundles(_ bundle: TrustBundle) throws(CallStatus) -> [UInt8] {
+        let authorities = Data(try concatenated(bundle))
+        return try serialised(
+            WorkloadX509BundlesResponse.with { $0.bundles = ["\(bundle.trustDomain.id)": authorities] })
+    }
+
+    static func jwtBundles(_ bundle: TrustBundle) throws(CallStatus) -> [UInt8] {
+        let document = Data(bundle.jwkSet.compactText.utf8)
+        return try serialised(
+            WorkloadJWTBundlesResponse.with { $0.bundles = ["\(bundle.trustDomain.id)": document] })
+    }
+
+    static func jwtSVIDs(_ svids: [(entry: AuthorizedEntry, svid: HeldJWTSVID)]) throws(CallStatus) -> [UInt8] {
+        try serialised(
+            WorkloadJWTSVIDResponse.with {
+                $0.svids = svids.map { entry, svid in
+                    .with {
+                        $0.spiffeID = "\(svid.spiffeID)"
+                        $0.svid = svid.token.exposed
+                        $0.hint = entry.hint
+                    }
+                }
+            })
+    }
+
+    /// Judges a token on the caller's behalf.
+    static func verdict(
+        on token: String, audience: String, bundle: TrustBundle, now: Date
+    ) throws(CallStatus) -> [UInt8] {
+        let svid: JWTSVID
+        do throws(SPIFFEError) {
+            svid = try JWTSVID.verify(token, audience: audience, at: now) {
+                $0 == bundle.trustDomain ? bundle.jwt : nil
+            }
+        } catch { throw CallStatus(.invalidArgument, "\(error)") }
+        return try serialised(
+            WorkloadValidateJWTSVIDResponse.with {
+                $0.spiffeID = "\(svid.id)"
+                $0.claims = Google_Protobuf_Struct(claims: svid.claims, audience: svid.audience)
+            })
+    }
+
+    private static func concatenated(_ bundle: TrustBundle) throws(CallStatus) -> [UInt8] {
+        do { return try DERConcatenation.bytes(of: bundle.x509.authorities) } catch {
+            throw CallStatus(.internal, "bundle cannot be written")
+        }
+    }
+
+    private static func serialised(_ message: some SwiftProtobuf.Message) throws(CallStatus) -> [UInt8] {
+        do { return try message.serializedBytes() } catch {
+            throw CallStatus(.internal, "answer cannot be written")
+        }
+    }
+}
