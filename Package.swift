@@ -194,9 +194,9 @@ let package = Package(
         .target(
             name: "NodeAgent",
             dependencies: [
-                "AgentDomain", "WorkloadAttestation", "WorkloadAPIProtos", "IssuerAPIProtos", "Bootstrap",
-                "GRPCConnections",
-                "SPIFFE", "Platform", "LinuxKernel", asn1, certificates, crypto, grpcCore, grpcHTTP2, grpcProtobuf,
+                "AgentDomain", "WorkloadAttestation", "WorkloadSocket", "WorkloadAPIProtos", "IssuerAPIProtos",
+                "HealthProtos", "Bootstrap", "SPIFFE", "Platform", "LinuxKernel", asn1, certificates, crypto, grpcCore,
+                grpcHTTP2, grpcProtobuf,
                 lifecycle,
                 logging, nioCore, nioSSL, protobuf,
             ], swiftSettings: strict),
@@ -209,9 +209,11 @@ let package = Package(
         .target(
             name: "CommandLine",
             dependencies: [
-                "IssuerServer", "IssuerDomain", "NodeAgent", "VerifyServer", "WorkloadIdentity", "IssuerAPIProtos",
+                "IssuerServer", "IssuerDomain", "NodeAgent", "WorkloadAttestation", "VerifyServer", "WorkloadIdentity",
+                "IssuerAPIProtos",
                 "WorkloadAPIProtos", "HealthProtos",
-                "Bootstrap", "SPIFFE", "Platform", "LinuxKernel", argumentParser, certificates, crypto, grpcCore, grpcHTTP2,
+                "Bootstrap", "SPIFFE", "Platform", "LinuxKernel", argumentParser, certificates, crypto, grpcCore,
+                grpcHTTP2,
                 grpcProtobuf, grpcInProcess, lifecycle, logging, protobuf, signals, yams,
             ], swiftSettings: strict),
         .executableTarget(name: "mintmark", dependencies: ["CommandLine"], swiftSettings: strict),

@@ -29,6 +29,11 @@ package struct HostAbilities: Hashable, Sendable {
     package static let initialUserNamespace: UInt64 = 0xEFFF_FFFD
     package static let initialPIDNamespace: UInt64 = 0xEFFF_FFFC
 
+    /// Nothing at all, for when not even that can be found out.
+    package static let none = HostAbilities(
+        canLookAtAll: false, protectsRunningFiles: nil, hasFineTimes: false, hasPidfs: false, memoryDevice: 0,
+        mountNamespace: 0, pidNamespace: 0, userNamespace: 0)
+
     /// Tries everything on this very process.
     ///
     /// - Throws: ``LinuxError`` when not even its own `/proc/PID` can be read.

@@ -64,10 +64,12 @@ struct AgentCommand: AsyncParsableCommand {
             let ready = ReadyFile(readyFile, files: files)
             try ready.clear()
             try SettingReader.createFolder(holding: settings.workloadSocket, files: files)
+            try SettingReader.createFolder(holding: settings.adminSocket, files: files)
             let agent = try Agent(
                 AgentConfiguration(
                     trustDomain: settings.trustDomain, workloadSocket: settings.workloadSocket,
-                    executableSizeLimit: settings.executableSizeLimit),
+                    adminSocket: settings.adminSocket, executableSizeLimit: settings.executableSizeLimit,
+                    journal: settings.journal),
                 remote: RemoteIssuer(
                     address: settings.serverAddress,
                     bootstrapBundle: try FirstContact.bundle(

@@ -4,6 +4,7 @@ internal import Logging
 internal import NodeAgent
 internal import Platform
 internal import SPIFFE
+internal import WorkloadAttestation
 
 /// The configuration of `mintmark agent`, read and judged.
 struct AgentSettings: Sendable {
@@ -11,9 +12,11 @@ struct AgentSettings: Sendable {
     let dataFolder: String
     let serverAddress: ServerAddress
     let workloadSocket: UnixSocketPath
+    let adminSocket: UnixSocketPath
     let joinTokenFile: String?
     let trustBundleFile: String?
     let executableSizeLimit: Int64
+    let journal: ExecJournalConfiguration?
     let logLevel: Logger.Level
 
     static let keys = [
@@ -22,10 +25,19 @@ struct AgentSettings: Sendable {
         ConfigurationKey("server_address", default: "127.0.0.1:8081", help: "the server, as host:port"),
         ConfigurationKey(
             "workload_socket", default: "/run/mintmark/workload.sock", help: "where workloads connect"),
+        ConfigurationKey(
+            "admin_socket", default: "/run/mintmark/agent-admin.sock",
+            help: "where root asks about processes: explain, whois, doctor"),
         ConfigurationKey("join_token_file", help: "a file with a join token, for the first start"),
         ConfigurationKey("trust_bundle", help: "a file with the server's bundle, PEM or SPIFFE, for the first start"),
         ConfigurationKey(
             "executable_size_limit", default: "536870912", help: "the largest executable hashed, in bytes"),
+        ConfigurationKey(
+            "exec_journal", default: "on", help: "whether to note what each process executes: on or off"),
+        ConfigurationKey(
+            "exec_journal_mounts",
+            help:
+                "folders, with colons between them, on whose file systems scripts are noted; all local ones by default"),
         ConfigurationKey("log_level", default: "info", help: "trace, debug, info, notice, warning, error or critical"),
     ]
 
@@ -39,11 +51,16 @@ struct AgentSettings: Sendable {
             "server_address")
         workloadSocket = try UnixSocketPath(
             WorkloadOptions.absolute(try SettingReader.required(try file.text("workload_socket"), "workload_socket")))
+        adminSocket = try UnixSocketPath(
+            WorkloadOptions.absolute(try SettingReader.required(try file.text("admin_socket"), "admin_socket")))
         joinTokenFile = try file.text("join_token_file")
         trustBundleFile = try file.text("trust_bundle")
         executableSizeLimit = Int64(
             try SettingReader.required(
                 try file.number("executable_size_limit", in: 1...(1 << 40)), "executable_size_limit"))
+        let isJournalOn = try file.value("exec_journal", "on or off") { ["on": true, "off": false][$0] } ?? true
+        let mounts = try file.text("exec_journal_mounts")?.split(separator: ":").map { String($0) }
+        journal = isJournalOn ? JournalOptions.configuration(mounts: mounts ?? [], limit: executableSizeLimit) : nil
         logLevel = try SettingReader.logLevel(file)
     }
 }

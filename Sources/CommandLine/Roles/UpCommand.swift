@@ -48,6 +48,8 @@ struct UpCommand: AsyncParsableCommand {
     @Option(help: "Key type of JWT authorities: ec-p256, ec-p384, rsa-2048 or rsa-4096.")
     var jwtKeyType = SigningKeyType.ecP256
 
+    @OptionGroup var journal: JournalOptions
+
     @Option(
         help: "The least severe log level written: trace, debug, info, notice, warning, error or critical.",
         transform: Judged.logLevel)
@@ -84,7 +86,10 @@ struct UpCommand: AsyncParsableCommand {
         let peer = EmbeddedPeer()
         let socket = try UnixSocketPath(state.file("workload.sock"))
         let agent = try Agent(
-            AgentConfiguration(trustDomain: trustDomain, workloadSocket: socket), embedded: inProcess.client,
+            AgentConfiguration(
+                trustDomain: trustDomain, workloadSocket: socket,
+                adminSocket: try UnixSocketPath(state.file("agent-admin.sock")), journal: journal.configuration()),
+            embedded: inProcess.client,
             bundle: { issuer.bundle }, present: { peer.present($0) }, clock: clock, logger: logger)
         defer { agent.close() }
 

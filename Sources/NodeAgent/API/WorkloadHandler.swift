@@ -1,3 +1,5 @@
+internal import LinuxKernel
+internal import HealthProtos
 internal import AgentDomain
 internal import Foundation
 internal import Logging

@@ -1,3 +1,4 @@
+internal import Platform
 internal import AgentDomain
 internal import Foundation
 internal import SPIFFE

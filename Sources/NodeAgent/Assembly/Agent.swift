@@ -1,24 +1,21 @@
 internal import AgentDomain
 package import Bootstrap
 internal import Foundation
-internal import GRPCConnections
 package import GRPCCore
 internal import GRPCNIOTransportHTTP2Posix
-internal import IssuerAPIProtos
 package import Logging
 package import Platform
 package import SPIFFE
 package import ServiceLifecycle
-internal import WorkloadAPIProtos
-internal import WorkloadAttestation
 internal import X509
 
 /// A node agent, opened and ready to be run.
 package struct Agent: Sendable {
     private let configuration: AgentConfiguration
     private let logger: Logger
-    private let workloadServer: GRPCServer<ConnectionAwareTransport<WorkloadPeer>>
-    private let workloadTransport: ConnectionAwareTransport<WorkloadPeer>
+    private let workloads: SocketService
+    private let admin: SocketService
+    private let reporter: IncidentReporter
     private let loop: @Sendable (@escaping @Sendable () async throws -> Void) async throws -> Void
 
     /// Opens an agent whose issuer is another process, reached by mTLS.
@@ -128,25 +125,29 @@ package struct Agent: Sendable {
         store: NodeIdentityStore?, clock: any WallClock, logger: Logger
     ) throws(Failure) {
         try configuration.workloadSocket.refuseIfTaken()
+        try configuration.adminSocket.refuseIfTaken()
         self.configuration = configuration
         self.logger = logger
         let state = AgentState()
         let supply = SVIDSupply(issuer: link.issuer, state: state, clock: clock, logger: logger)
-        let door = WorkloadDoor()
-        workloadTransport = ConnectionAwareTransport(
+        let attestation = AttestationParts(configuration, clock: clock, logger: logger)
+        let incidents = IncidentQueue()
+        let parts = WorkloadHandler.Parts(
+            sources: attestation.sources, hashing: attestation.hashing, state: state, supply: supply,
+            questions: AttestationQuestions(
+                examiner: ProcessExaminer(sources: attestation.sources, hashing: attestation.hashing), state: state,
+                clock: clock, host: { attestation.hostReport }),
+            incidents: incidents, clock: clock, logger: logger)
+        workloads = SocketService(
             // Anyone may connect: who gets what is decided by attestation, not by file mode.
-            endpoint: .unix(configuration.workloadSocket, mode: 0o777), limits: .workloads, security: .none
-        ) { door.accept($0) }
-        let service = WorkloadAPIService(
-            attestor: UnixAttestor(sizeLimit: configuration.executableSizeLimit), state: state, supply: supply,
-            clock: clock, logger: logger)
-        workloadServer = GRPCServer(
-            transport: workloadTransport,
-            services: [service, HealthService { state.view.isServing(at: clock.now) }],
-            interceptorPipeline: [
-                .apply(
-                    SecurityHeaderInterceptor(), to: .services([WorkloadSpiffeWorkloadAPI.descriptor]))
-            ])
+            configuration.workloadSocket, mode: 0o777, handler: WorkloadHandler(parts), state: state, logger: logger)
+        admin = SocketService(
+            configuration.adminSocket, mode: 0o600, handler: WorkloadHandler(parts, isAdmin: true), state: state,
+            logger: logger)
+        var entropy = SystemEntropy()
+        reporter = IncidentReporter(
+            queue: incidents, runID: RandomID.draw(using: &entropy), logger: logger
+        ) { (runID, batch) async throws(IssuerClientError) in try await link.issuer.report(runID: runID, batch) }
         let sync = SyncLoop(
             link: link, state: state, supply: supply, trust: trust, store: store, clock: clock, logger: logger)
         loop = { try await sync.run(onFirstSync: $0) }
@@ -158,19 +159,23 @@ package struct Agent: Sendable {
     /// - Returns: The workload server and the loop that follows the issuer; neither has started.
     package func services(onReady: @escaping @Sendable () async throws -> Void) -> [any Service] {
         [
-            GRPCService(workloadServer),
-            LoopService { [workloadTransport, loop] in
+            workloads, admin,
+            LoopService { [reporter] in try await reporter.run() },
+            LoopService { [workloads, admin, loop] in
                 try await loop {
-                    // Both halves of being ready: something to say, and a socket to say it on.
-                    guard await workloadTransport.listeningAddress != nil else { return }
+                    // All halves of being ready: something to say, and sockets to say it on.
+                    guard await workloads.isListening, await admin.isListening else { return }
                     try await onReady()
                 }
             },
         ]
     }
 
-    /// Removes the workload socket.
-    package func close() { configuration.workloadSocket.remove() }
+    /// Removes the sockets.
+    package func close() {
+        configuration.workloadSocket.remove()
+        configuration.adminSocket.remove()
+    }
 }
 
 /// Judges the certificate that an issuer presents.

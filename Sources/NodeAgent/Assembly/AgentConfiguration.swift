@@ -1,18 +1,29 @@
 package import Bootstrap
 package import Platform
 package import SPIFFE
+package import WorkloadAttestation
 
 /// Everything a node agent needs to know before it starts; already judged.
 package struct AgentConfiguration: Sendable {
     package var trustDomain: TrustDomain
     package var workloadSocket: UnixSocketPath
+    /// Where root asks about processes.
+    package var adminSocket: UnixSocketPath
     /// The largest executable hashed, in bytes.
     package var executableSizeLimit: Int64
+    /// What the exec journal looks at; nil for no journal.
+    package var journal: ExecJournalConfiguration?
 
-    package init(trustDomain: TrustDomain, workloadSocket: UnixSocketPath, executableSizeLimit: Int64 = 1 << 29) {
+    package init(
+        trustDomain: TrustDomain, workloadSocket: UnixSocketPath, adminSocket: UnixSocketPath,
+        executableSizeLimit: Int64 = HashingBudget.defaultSizeLimit,
+        journal: ExecJournalConfiguration? = ExecJournalConfiguration()
+    ) {
         self.trustDomain = trustDomain
         self.workloadSocket = workloadSocket
+        self.adminSocket = adminSocket
         self.executableSizeLimit = executableSizeLimit
+        self.journal = journal
     }
 }
 

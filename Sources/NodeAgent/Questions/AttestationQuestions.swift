@@ -101,8 +101,8 @@ final class AttestationQuestions: Sendable {
         }
         guard let trustDomain = state.view.bundle?.trustDomain else { throw CallRefusal.notReady.status() }
         return AuthorizedEntry(
-            id: "(not registered)", spiffeID: trustDomain.id, selectors: selectors, minimumAssurance: level,
-            allowsJIT: request.allowJit, revision: 0, createdAt: clock.now)
+            id: "(not registered)", spiffeID: trustDomain.id, selectors: selectors, revision: 0, createdAt: clock.now,
+            terms: AssuranceTerms(minimum: level, allowsJIT: request.allowJit))
     }
 
     private func findPeer(

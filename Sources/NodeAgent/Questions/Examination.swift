@@ -1,3 +1,5 @@
+internal import SwiftProtobuf
+internal import SPIFFE
 internal import AgentDomain
 internal import LinuxKernel
 internal import WorkloadAPIProtos

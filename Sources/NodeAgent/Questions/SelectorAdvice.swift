@@ -1,3 +1,4 @@
+internal import SwiftProtobuf
 internal import AgentDomain
 internal import SPIFFE
 internal import WorkloadAPIProtos
@@ -37,7 +38,8 @@ enum SelectorAdvice {
             found.filter { "\($0)".utf8.starts(with: "\(prefix):".utf8) }.sorted()
         }
         let program =
-            level >= .measuredExec ? all("exec:script:sha256") + all("exec:sha256") : all("unix:path") + all("unix:sha256")
+            level >= .measuredExec
+            ? all("exec:script:sha256") + all("exec:sha256") : all("unix:path") + all("unix:sha256")
         return Set(all("unix:uid") + program)
     }
 
@@ -48,19 +50,24 @@ enum SelectorAdvice {
         let attestation = examination.judgement.attestation
         if admitsJIT {
             warnings.append(
-                "the process holds anonymous executable memory, as JIT compilers make it; what they make is not measured")
+                "the process holds anonymous executable memory, as JIT compilers make it; what they make is not measured"
+            )
         }
         if attestation.levelAdmittingJIT < .boundImage {
             warnings.append(
-                "at AL\(attestation.levelAdmittingJIT.number) the owner of the process can pretend to be another program")
+                "at AL\(attestation.levelAdmittingJIT.number) the owner of the process can pretend to be another program"
+            )
         }
         if !proposal.contains(where: { $0.kind != "unix" || !$0.value.hasPrefix("uid:") }) {
             warnings.append("the user alone does not tell one program from another")
         }
         let path = examination.evidence.executable.value?.path.value ?? ""
-        if BareInterpreter.isNamed(path.split(separator: "/").last ?? ""), !attestation.selectors.contains(where: BareInterpreter.measuresScript) {
+        if BareInterpreter.isNamed(path.split(separator: "/").last ?? ""),
+            !attestation.selectors.contains(where: BareInterpreter.measuresScript)
+        {
             warnings.append(
-                "\(path) is an interpreter: its digest says nothing of the program that it runs; start it by a #! script")
+                "\(path) is an interpreter: its digest says nothing of the program that it runs; start it by a #! script"
+            )
         }
         return warnings
     }

@@ -1,4 +1,4 @@
-package import LinuxKernel
+internal import LinuxKernel
 
 /// A fact as people read it.
 package struct NamedFact: Hashable, Sendable {

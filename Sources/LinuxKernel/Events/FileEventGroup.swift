@@ -1,0 +1,164 @@
+internal import CLinuxKernel
+internal import Glibc
+
+/// A fanotify group that reports which files are opened to be executed, by handle and without holding anyone up.
+///
+/// The kernel joins an event with an equal one that has not been read yet, so the order of two events says something
+/// only when the queue held neither before.
+package final class FileEventGroup {
+    private let descriptor: Int32
+    private var buffer = [UInt8](repeating: 0, count: 64 << 10)
+    /// A directory of each marked file system, to open files by handle.
+    private var mounts: [UInt64: Int32] = [:]
+
+    /// - Throws: ``LinuxError``.
+    package init() throws(LinuxError) {
+        descriptor = mintmark_fanotify_open(0)
+        guard descriptor >= 0 else { throw LinuxError("fanotify_init") }
+    }
+
+    deinit {
+        if descriptor >= 0 { close(descriptor) }
+        for mount in mounts.values { close(mount) }
+    }
+
+    /// Has every exec of a file on the file system that holds a path reported.
+    ///
+    /// - Throws: ``LinuxError``.
+    package func markFileSystem(of path: String) throws(LinuxError) {
+        let directory = Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard directory >= 0 else { throw LinuxError("open \(path)") }
+        guard mintmark_fanotify_mark(descriptor, MINTMARK_MARK_FILESYSTEM, path) == 0 else {
+            let error = LinuxError("fanotify_mark \(path)")
+            close(directory)
+            throw error
+        }
+        guard let handle = try? Self.handle(of: directory), mounts[handle.fileSystem] == nil else {
+            close(directory)
+            return
+        }
+        mounts[handle.fileSystem] = directory
+    }
+
+    /// Takes what waits, without waiting for more.
+    package func drain() -> FileEvent.Batch {
+        var batch = FileEvent.Batch()
+        while true {
+            let count = read(descriptor, &buffer, buffer.count)
+            if count < 0 && errno == EINTR { continue }
+            guard count > 0 else { return batch }
+            let part = FileEvent.read(buffer[..<count])
+            batch.events += part.events
+            batch.lost = batch.lost || part.lost
+        }
+    }
+
+    /// Opens a file on a marked file system.
+    ///
+    /// - Throws: ``LinuxError``; `ESTALE` when it is no more.
+    package func open(_ handle: FileHandle) throws(LinuxError) -> ExecutedScript {
+        guard let mount = mounts[handle.fileSystem] else { throw LinuxError("open_by_handle_at", code: EXDEV) }
+        let file = mintmark_open_by_handle(
+            mount, Int32(bitPattern: handle.type), handle.bytes, UInt32(handle.bytes.count))
+        guard file >= 0 else { throw LinuxError("open_by_handle_at") }
+        return try ExecutedScript(owning: file)
+    }
+
+    static func handle(of descriptor: Int32) throws(LinuxError) -> FileHandle {
+        var bytes = [UInt8](repeating: 0, count: FileHandle.longest)
+        var (type, count, fileSystem) = (Int32(0), UInt32(0), UInt64(0))
+        guard mintmark_file_handle(descriptor, &type, &bytes, &count, &fileSystem) == 0 else {
+            throw LinuxError("name_to_handle_at")
+        }
+        return FileHandle(
+            fileSystem: fileSystem, type: UInt32(bitPattern: type), bytes: Array(bytes.prefix(Int(count))))
+    }
+
+    /// Reports also when a file that a guard holds is closed, and leaves its openings to the guard.
+    ///
+    /// - Throws: ``LinuxError``.
+    package func watchClosing(of script: ExecutedScript) throws(LinuxError) {
+        guard mintmark_fanotify_mark_descriptor(descriptor, MINTMARK_MARK_CLOSING, script.descriptor) == 0 else {
+            throw LinuxError("fanotify_mark script")
+        }
+    }
+}
+
+/// A file that was opened to be executed and may be a script.
+package final class ExecutedScript: Sendable {
+    let descriptor: Int32
+    package let facts: FileFacts
+    package let identity: FileIdentity
+    package let handle: FileHandle?
+
+    /// Takes over a descriptor.
+    ///
+    /// - Throws: ``LinuxError``; the descriptor is closed then, too.
+    init(owning descriptor: Int32) throws(LinuxError) {
+        self.descriptor = descriptor
+        var status = stat()
+        handle = try? FileEventGroup.handle(of: descriptor)
+        guard fstat(descriptor, &status) == 0 else {
+            let error = LinuxError("fstat script")
+            close(descriptor)
+            throw error
+        }
+        identity = FileIdentity(status)
+        do { facts = try FileFacts(descriptor: descriptor) } catch {
+            close(descriptor)
+            throw error
+        }
+    }
+
+    deinit { close(descriptor) }
+
+    /// Which inode it is now, in which state; nil when it cannot be asked.
+    package var identityNow: FileIdentity? {
+        var status = stat()
+        return fstat(descriptor, &status) == 0 ? FileIdentity(status) : nil
+    }
+
+    /// Where it is.
+    package var path: String? {
+        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
+        let length = readlink("/proc/self/fd/\(descriptor)", &buffer, buffer.count)
+        guard length > 0, length < buffer.count else { return nil }
+        return String(validating: buffer[..<length].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// Reads from its start.
+    ///
+    /// - Parameter limit: The most bytes read.
+    /// - Throws: ``LinuxError``; `EFBIG` when there are more.
+    package func contents(limit: Int) throws(LinuxError) -> [UInt8] {
+        var contents: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 64 << 10)
+        while contents.count <= limit {
+            let count = pread(descriptor, &piece, piece.count, off_t(contents.count))
+            if count < 0 && errno == EINTR { continue }
+            guard count >= 0 else { throw LinuxError("read script") }
+            if count == 0 { return contents }
+            contents += piece[..<count]
+        }
+        throw LinuxError("read script", code: EFBIG)
+    }
+
+    /// Whether it starts with `#!`; nil when it cannot be read.
+    package var isScript: Bool? {
+        var head: [UInt8] = [0, 0]
+        guard pread(descriptor, &head, 2, 0) >= 0 else { return nil }
+        return head == [0x23, 0x21]
+    }
+
+    /// Refuses writers from now on, or fails because there is one.
+    ///
+    /// - Throws: ``LinuxError``; `EAGAIN` when someone has it open for writing.
+    package func takeLease() throws(LinuxError) {
+        guard mintmark_lease_take(descriptor) == 0 else { throw LinuxError("lease") }
+    }
+
+    /// Whether nobody has opened it for writing since the lease was taken.
+    package var leaseStands: Bool { mintmark_lease_stands(descriptor) == 1 }
+
+    package func releaseLease() { mintmark_lease_release(descriptor) }
+}

@@ -1,0 +1,47 @@
+/// What the exec journal looks at, and how much it may take.
+package struct ExecJournalConfiguration: Hashable, Sendable {
+    /// The file systems whose execs fanotify reports, to learn of scripts. Programs are told without it.
+    package var fileSystems: FileSystems
+    /// Directories and files whose execs wait until the journal has looked at the script; see ``GuardianCommand``.
+    package var guarded: [String]
+    /// How to start the guardian; required with ``guarded``.
+    package var guardian: GuardianCommand?
+    /// The most processes recorded at once.
+    package var capacity: Int
+    /// The largest program hashed, in bytes.
+    package var sizeLimit: Int64
+    /// How long events may wait before they are taken in, when nobody asks.
+    package var pause: Duration
+    /// Whether a thread of the journal's takes events in; without it only those who ask do. For tests.
+    package var runsInBackground: Bool
+
+    package enum FileSystems: Hashable, Sendable {
+        /// Every local one that is mounted, also later.
+        case local
+        /// Those that hold these directories.
+        case holding([String])
+    }
+
+    package init(
+        fileSystems: FileSystems = .local, guarded: [String] = [], guardian: GuardianCommand? = nil,
+        capacity: Int = 1 << 18, sizeLimit: Int64 = 1 << 29, pause: Duration = .milliseconds(4),
+        runsInBackground: Bool = true
+    ) {
+        self.fileSystems = fileSystems
+        self.guarded = guarded
+        self.guardian = guardian
+        self.capacity = capacity
+        self.sizeLimit = sizeLimit
+        self.pause = pause
+        self.runsInBackground = runsInBackground
+    }
+}
+
+/// How the guardian is started: a program that calls `GuardianProcess.run(arguments:)` with the arguments that follow
+/// these.
+package struct GuardianCommand: Hashable, Sendable {
+    package var path: String
+    package var arguments: [String]
+
+    package init(path: String, arguments: [String]) { (self.path, self.arguments) = (path, arguments) }
+}

@@ -1,0 +1,17 @@
+package import LinuxKernel
+
+/// A script that was looked at while its exec was held, and is watched for writers since.
+package final class HeldScript: Sendable {
+    package let file: ExecutedFile
+    package let handle: FileHandle?
+    private let script: ExecutedScript
+
+    init(file: ExecutedFile, script: ExecutedScript) {
+        (self.file, self.script, handle) = (file, script, script.handle)
+    }
+
+    /// Whether nobody has opened it for writing since.
+    var stands: Bool { script.leaseStands }
+
+    func release() { script.releaseLease() }
+}
