@@ -6,7 +6,7 @@ import Synchronization
 import Testing
 import WorkloadSocket
 
-@Suite("Workload socket", .timeLimit(.minutes(1)))
+@Suite("Workload socket", .serialized, .timeLimit(.minutes(1)))
 struct WorkloadServerTests {
     @Test("answers a call after the challenge was met, and tells who called")
     func call() async throws {
@@ -201,7 +201,7 @@ struct WorkloadServerTests {
             let (silent, dripping, quiet) = (try fixture.connect(), try fixture.connect(), try fixture.connect())
             let lively = try fixture.connect()
             try silent.write(Array(Wire.preface.prefix(10)))
-            try dripping.write(Wire.opening + Wire.headers(1, "/t.T/Unary"))
+            try dripping.write(Wire.opening + Wire.headers(1, "/t.T/Unary") + Wire.frame(0, 0, 1, [0, 0, 0, 0, 60]))
             try quiet.write(Wire.opening)
             try lively.write(Wire.opening + Wire.call(1, "/t.T/Watch"))
             for _ in 0..<20 {
@@ -250,7 +250,7 @@ struct WorkloadServerTests {
         try await SocketFixture.with(handler) { fixture in
             let clients = try (0..<500).map { index in
                 let client = try fixture.connect()
-                try client.write(Wire.opening + Wire.call(1, "/t.T/Watch", [UInt8(index % 256), UInt8(index / 256)]))
+                try client.write(Wire.opening + Wire.call(1, "/t.T/Watch", bytes: [UInt8(index % 256), UInt8(index / 256)]))
                 return client
             }
             for (index, client) in clients.enumerated() {
@@ -282,10 +282,10 @@ struct WorkloadServerTests {
         let handler = RecordingHandler(onGather: { call in if call.message == [1] { gate.wait() } })
         try await SocketFixture.with(handler, adjust: { $0.workers = 4 }) { fixture in
             let stuck = try (0..<3).map { _ in try fixture.connect() }
-            for client in stuck { try client.write(Wire.opening + Wire.call(1, [1])) }
+            for client in stuck { try client.write(Wire.opening + Wire.call(1, bytes: [1])) }
             try await fixture.eventually("two are at work") { handler.notes.withLock { $0.gathered } == 2 }
             let late = try fixture.connect()
-            try late.write(Wire.opening + Wire.call(1, [2]))
+            try late.write(Wire.opening + Wire.call(1, bytes: [2]))
             try await Task.sleep(for: .milliseconds(100))
             #expect(handler.notes.withLock { $0.gathered } == 2)
             #expect(fixture.server.snapshot.open == 4, "others can still connect")
@@ -300,7 +300,7 @@ struct WorkloadServerTests {
         let handler = RecordingHandler(onGather: { call in if call.message == [1] { gate.wait() } })
         try await SocketFixture.with(handler, adjust: { $0.workers = 1 }) { fixture in
             let stuck = try fixture.connect()
-            try stuck.write(Wire.opening + Wire.call(1, [1]))
+            try stuck.write(Wire.opening + Wire.call(1, bytes: [1]))
             try await fixture.eventually("another one comes") { fixture.server.snapshot.workers == 2 }
             gate.open()
             #expect(try stuck.status(of: 1) == "0")

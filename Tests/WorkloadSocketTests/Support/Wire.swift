@@ -54,7 +54,7 @@ enum Wire {
     static func message(_ bytes: [UInt8]) -> [UInt8] { [0] + number(UInt32(bytes.count)) + bytes }
 
     static func call(
-        _ stream: UInt32, _ path: String = "/t.T/Unary", more: [(String, String)] = [], _ bytes: [UInt8] = [1, 2, 3]
+        _ stream: UInt32, _ path: String = "/t.T/Unary", more: [(String, String)] = [], bytes: [UInt8] = [1, 2, 3]
     ) -> [UInt8] {
         headers(stream, path, more: more) + frame(0, 1, stream, message(bytes))
     }
