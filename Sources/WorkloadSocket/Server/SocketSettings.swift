@@ -30,10 +30,11 @@ package struct SocketSettings: Sendable {
 
     /// - Parameters:
     ///   - cores: Processors of the machine.
-    ///   - descriptors: The soft limit of open files. A connection needs two, and the handler may open one for it.
+    ///   - descriptors: The soft limit of open files. A connection needs two: the socket, and the pinned process.
     package init(cores: Int, descriptors: Int) {
         workers = max(4, 2 * cores)
-        connections = max(16, (descriptors - 256) / 3)
-        connectionsPerUser = min(connectionsPerUser, max(8, connections / 2))
+        connections = max(16, (descriptors - 512) / 2)
+        // A sixteenth is left for others, whatever one user takes.
+        connectionsPerUser = min(connectionsPerUser, connections - connections / 16)
     }
 }

@@ -17,7 +17,7 @@ package final class WorkloadServer: Sendable {
 
     private let listener: ListeningSocket
     private let clock: @Sendable () -> SuspendingClock.Instant
-    private let start: SuspendingClock.Instant
+    private let epoch: SuspendingClock.Instant
     private let entropy: Mutex<any Entropy>
     private let shared: Mutex<Shared>
     private let counters = Mutex(SocketCounters())
@@ -32,8 +32,9 @@ package final class WorkloadServer: Sendable {
         var isAcceptingPaused = false
         var workers = 0
         var drainDeadline: SuspendingClock.Instant?
-        var hasRun = false
-        var whenStopped: CheckedContinuation<Void, Never>?
+        var hasStarted = false
+        var hasStopped = false
+        var whenStopped: [CheckedContinuation<Void, Never>] = []
     }
 
     /// The token of the listening socket; connections have larger ones.
@@ -55,7 +56,7 @@ package final class WorkloadServer: Sendable {
         (self.listener, self.table, self.settings) = (listener, table, settings)
         (self.handler, self.logger, self.clock) = (handler, logger, clock)
         self.entropy = Mutex(entropy)
-        start = clock()
+        epoch = clock()
         queue = try EventQueue()
         shared = Mutex(Shared())
     }
@@ -81,19 +82,36 @@ package final class WorkloadServer: Sendable {
     /// The connections that are open at the moment, such as to poke them.
     package var connections: [WorkloadConnection] { shared.withLock { Array($0.connections.values) } }
 
-    /// Serves until ``shutDown(within:)`` is done. Only once.
+    /// Serves until ``shutDown(within:)`` is done.
+    ///
+    /// - Throws: ``LinuxError`` when the listening socket cannot be waited for.
     package func run() async throws(LinuxError) {
-        try queue.arm(
-            listener.descriptor, isNew: true, token: Self.listenerToken, readable: true, writable: false)
+        try start()
+        await stopped()
+    }
+
+    /// Starts the threads; only the first time.
+    ///
+    /// - Throws: ``LinuxError`` when the listening socket cannot be waited for.
+    package func start() throws(LinuxError) {
+        let isFirst = shared.withLock { shared in
+            defer { shared.hasStarted = true }
+            return !shared.hasStarted
+        }
+        guard isFirst else { return }
+        try queue.arm(listener.descriptor, isNew: true, token: Self.listenerToken, readable: true, writable: false)
+        startWorkers(settings.workers)
+        startThread("supervisor") { self.supervise() }
+    }
+
+    /// Returns once ``shutDown(within:)`` is done.
+    package func stopped() async {
         await withCheckedContinuation { continuation in
-            let isFirst = shared.withLock {
-                guard !$0.hasRun else { return false }
-                ($0.hasRun, $0.whenStopped) = (true, continuation)
-                return true
+            let isOver = shared.withLock { shared in
+                if !shared.hasStopped { shared.whenStopped.append(continuation) }
+                return shared.hasStopped
             }
-            guard isFirst else { return continuation.resume() }
-            startWorkers(settings.workers)
-            startThread("supervisor") { self.supervise() }
+            if isOver { continuation.resume() }
         }
     }
 
@@ -115,7 +133,7 @@ package final class WorkloadServer: Sendable {
 
     /// An instant as a number that can be compared without a lock.
     func nanoseconds(_ instant: SuspendingClock.Instant) -> Int64 {
-        let (seconds, attoseconds) = start.duration(to: instant).components
+        let (seconds, attoseconds) = epoch.duration(to: instant).components
         // Timeouts are at most 99999999 hours, which is more than 64 bits hold in nanoseconds.
         guard seconds < 1 << 32 else { return .max }
         return seconds * 1_000_000_000 + attoseconds / 1_000_000_000
@@ -326,7 +344,7 @@ package final class WorkloadServer: Sendable {
         startWorkers(min(room, settings.workers))
     }
 
-    /// Lets the workers go, and whoever waits in ``run()``.
+    /// Lets the workers go, and whoever waits for it.
     private func stop() {
         for connection in connections { connection.cut(.shutdown) }
         // The workers tell the handler of each; one that is stuck is not waited for.
@@ -338,9 +356,10 @@ package final class WorkloadServer: Sendable {
         queue.wakeAll()
         let waiting = shared.withLock { shared in
             shared.connections = [:]
-            defer { shared.whenStopped = nil }
+            shared.hasStopped = true
+            defer { shared.whenStopped = [] }
             return shared.whenStopped
         }
-        waiting?.resume()
+        for continuation in waiting { continuation.resume() }
     }
 }
