@@ -211,7 +211,8 @@ let package = Package(
             dependencies: [
                 "IssuerServer", "IssuerDomain", "NodeAgent", "VerifyServer", "WorkloadIdentity", "IssuerAPIProtos",
                 "HealthProtos",
-                "Bootstrap", "SPIFFE", "Platform", "LinuxKernel", argumentParser, certificates, crypto, grpcCore, grpcHTTP2,
+                "Bootstrap", "SPIFFE", "Platform", "LinuxKernel", argumentParser, certificates, crypto, grpcCore,
+                grpcHTTP2,
                 grpcProtobuf, grpcInProcess, lifecycle, logging, protobuf, signals, yams,
             ], swiftSettings: strict),
         .executableTarget(name: "mintmark", dependencies: ["CommandLine"], swiftSettings: strict),

@@ -115,7 +115,7 @@ def test_a_kind_that_nobody_knows_needs_force(shared):
 
 def test_help_lists_every_family(shared):
     text = shared.cli("entry", "create", "--help").expect(0).out
-    for family in ("unix:uid:N", "exec:script:sha256:HEX", "code:anon-exec:none|jit", "exe:pkg:deb:NAME=VERSION"):
+    for family in ("unix:uid:N", "exec:script:sha256:HEX", "code:anon-exec:none|jit", "exe:pkg:deb:NAME=VALUE"):
         assert family in text
 
 
