@@ -3,7 +3,7 @@ extension SelectorFamily {
     /// suggestions read.
     package static let known: [SelectorFamily] = accounts + program + code + circumstances + places + files
 
-    /// Who runs it. SPIRE's spellings.
+    /// Who runs it, in SPIRE's spellings.
     private static let accounts: [SelectorFamily] = [
         .init("unix:uid", id, from: .account, namesProgram: false, strength: 20, "effective user, by number"),
         .init("unix:user", .text, from: .account, namesProgram: false, strength: 20, "effective user, by name"),
