@@ -328,6 +328,12 @@ let package = Package(
                 certificates, crypto, grpcCore, grpcHTTP2, grpcInProcess, grpcProtobuf, lifecycle, logging, protobuf,
             ], swiftSettings: strict),
         .testTarget(
+            name: "NodeAgentTests",
+            dependencies: [
+                "NodeAgent", "AgentDomain", "Bootstrap", "IssuerAPIProtos", "SPIFFE", "TestSupport", grpcCore,
+                grpcInProcess, logging, protobuf,
+            ], swiftSettings: strict),
+        .testTarget(
             name: "CommandLineTests",
             dependencies: [
                 "CommandLine", "Bootstrap", "SPIFFE", "Platform", "IssuerAPIProtos", "TestSupport", crypto,

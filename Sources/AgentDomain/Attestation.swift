@@ -2,7 +2,9 @@ package import SPIFFE
 
 /// What an attestation of a process came to: what may be matched, and how surely.
 package struct Attestation: Hashable, Sendable {
-    /// Every selector found. What could not be read is left out, so it never matches.
+    /// Every selector found.
+    ///
+    /// What could not be read is left out, so it never matches.
     package var selectors: Set<Selector>
     /// The level reached by the ordinary rules.
     package var level: AssuranceLevel
@@ -32,6 +34,7 @@ package struct Attestation: Hashable, Sendable {
     /// - Parameters:
     ///   - minimum: The level.
     ///   - admittingJIT: Whether anonymous executable memory is admitted.
+    /// - Returns: True when what was shown is at least that.
     package func reaches(_ minimum: AssuranceLevel, admittingJIT: Bool) -> Bool {
         (admittingJIT ? levelAdmittingJIT : level) >= minimum
     }

@@ -17,6 +17,10 @@ package struct AssuranceShortfall: Hashable, Sendable {
     package let reached: AssuranceLevel
     /// Whether the process would reach it if the entry admitted anonymous executable memory.
     package let isOnlyJIT: Bool
+
+    package init(needed: AssuranceLevel, reached: AssuranceLevel, isOnlyJIT: Bool) {
+        (self.needed, self.reached, self.isOnlyJIT) = (needed, reached, isOnlyJIT)
+    }
 }
 
 extension NearMiss {

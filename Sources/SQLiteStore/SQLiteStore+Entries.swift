@@ -52,7 +52,8 @@ extension SQLiteStore: EntryStore {
             contents.x509TTL?.wholeSeconds, contents.jwtTTL?.wholeSeconds, ListColumn.text(contents.federatesWith),
             contents.isAdmin, contents.isDownstream, contents.expiresAt.map { $0.unixSeconds },
             ListColumn.text(contents.dnsNames), contents.hint, contents.storesSVID, contents.prefetchesX509,
-            contents.includesJTI, contents.terms.minimum.number, contents.terms.allowsJIT, entry.revision, entry.createdAt.unixSeconds,
+            contents.includesJTI, contents.terms.minimum.number, contents.terms.allowsJIT, entry.revision,
+            entry.createdAt.unixSeconds,
         ])
     }
 

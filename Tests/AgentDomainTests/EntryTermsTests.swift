@@ -15,6 +15,7 @@ struct EntryTermsTests {
 
     @Test("goes by the level that counts for the entry", arguments: table)
     func levels(row: (asked: Int, admits: Bool, level: Int, jit: Int, matches: Bool)) throws {
+        func level(_ number: Int) throws -> AssuranceLevel { try #require(AssuranceLevel(rawValue: number)) }
         let entry = try AuthorizedEntry.make("a", level: level(row.asked), allowsJIT: row.admits)
         let attestation = Attestation.of(entry.selectors, try level(row.level), jit: try level(row.jit))
         let matcher = EntryMatcher([entry])

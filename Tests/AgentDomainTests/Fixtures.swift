@@ -16,7 +16,8 @@ extension AuthorizedEntry {
         AuthorizedEntry(
             id: id, spiffeID: try SPIFFEID("spiffe://example.org/\(id)"),
             selectors: Set(try selectors.map { try Selector(parsing: $0) }), hint: hint, prefetchesX509: prefetchesX509,
-            storesSVID: storesSVID, expiresAt: expiresAt, revision: revision, createdAt: createdAt, terms: AssuranceTerms(minimum: level, allowsJIT: allowsJIT))
+            storesSVID: storesSVID, expiresAt: expiresAt, revision: revision, createdAt: createdAt,
+            terms: AssuranceTerms(minimum: level, allowsJIT: allowsJIT))
     }
 }
 

@@ -117,10 +117,15 @@ FOR_ADMINS = [
     "spire.api.server.svid.v1.SVID/MintX509SVID",
     "spire.api.server.svid.v1.SVID/MintJWTSVID",
     "mintmark.v1.Propagation/AwaitEntry",
+    "mintmark.v1.Registration/CreateEntries",
+    "mintmark.v1.Registration/UpdateEntries",
+    "mintmark.v1.Registration/GetEntry",
+    "mintmark.v1.Registration/ListEntries",
 ]
 FOR_AGENTS = [
     "spire.api.server.entry.v1.Entry/GetAuthorizedEntries",
     "spire.api.server.entry.v1.Entry/SyncAuthorizedEntries",
+    "mintmark.v1.AuthorizedEntries/Sync",
     "spire.api.server.svid.v1.SVID/BatchNewX509SVID",
     "spire.api.server.svid.v1.SVID/NewJWTSVID",
     "spire.api.server.agent.v1.Agent/RenewAgent",
@@ -178,6 +183,7 @@ def test_a_certificate_of_another_authority_does_not_help(cast, name):
     for method in (
         "spire.api.server.entry.v1.Entry/ListEntries",
         "spire.api.server.entry.v1.Entry/GetAuthorizedEntries",
+        "mintmark.v1.AuthorizedEntries/Sync",
     ):
         ending = ending_through_tls(cast, method, context)
         assert ending.code in (*REFUSALS, grpc.StatusCode.UNAVAILABLE), ending

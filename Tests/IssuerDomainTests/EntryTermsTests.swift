@@ -107,7 +107,7 @@ struct EntryTermsTests {
         #expect(entry.contents.terms.minimum.number == change.after.0)
         #expect(entry.contents.terms.allowsJIT == change.after.1)
         #expect(entry.revision == 1)
-        #expect(registrar.read { $0[id: "a"] } == entry)
+        #expect(registrar.read { $0["a"] } == entry)
     }
 
     @Test("A bare interpreter is refused to whoever could insist and does not")

@@ -43,7 +43,8 @@ struct RegistrationServiceTests {
         try await TestServer.run { server in
             try await server.create([.example("/uid"), .example("/path", selectors: ["path:/usr/bin/python3"])])
             let listed = try await server.admin.registration.listEntries(.init()).entries
-            let levels = Dictionary(uniqueKeysWithValues: listed.map { ($0.entry.spiffeID.path, $0.terms.minAssurance) })
+            let levels = Dictionary(
+                uniqueKeysWithValues: listed.map { ($0.entry.spiffeID.path, $0.terms.minAssurance) })
             #expect(levels == ["/uid": 0, "/path": 2])
             #expect(server.logs.records.contains { $0.message == "entry is weak" })
         }

@@ -23,7 +23,9 @@ struct SelectorVocabularyTests {
             prefix: prefix, good: ["0", "1000", "4294967295"],
             bad: ["-1": "1000", "+1": "1000", "007": "1000", "root": "1000", " 1": "1000", "": "…"])
     }
-    private static let texts: @Sendable (String) -> Row = { Row(prefix: $0, good: ["x", "a:b", "ä b"], bad: ["": "…"]) }
+    private static let texts: @Sendable (String) -> Row = {
+        Row(prefix: $0, good: ["x", "a:b", "ä b"], bad: ["": "…"])
+    }
     private static let paths: @Sendable (String) -> Row = {
         Row(prefix: $0, good: ["/", "/a/b", "/with:colon"], bad: ["a/b": "/a/b", "": "…"])
     }
@@ -51,7 +53,8 @@ struct SelectorVocabularyTests {
             Row(prefix: "ns:user", good: ["init"], bad: ["host": "init", "4026531837": "init"]),
             Row(prefix: "ns:mnt", good: ["host", "4026531841"], bad: ["hots": "host", "-1": "host|INODE"]),
             Row(prefix: "ns:pid", good: ["host", "4026531836"], bad: ["init": "host|INODE"]),
-            Row(prefix: "container:label", good: ["a=b", "a=", "a=b=c"], bad: ["a": "NAME=VALUE", "=b": "NAME=VALUE"]),
+            Row(
+                prefix: "container:label", good: ["a=b", "a=", "a=b=c"], bad: ["a": "NAME=VALUE", "=b": "NAME=VALUE"]),
             Row(prefix: "exe:writable-by-caller", good: ["true", "false"], bad: ["flase": "false"]),
             Row(prefix: "exe:pkg:deb", good: ["python3=3.11.2-6"], bad: ["python3": "NAME=VALUE"]),
         ]
@@ -83,7 +86,7 @@ struct SelectorVocabularyTests {
     @Test("A family says in one line what it is for")
     func meanings() {
         for family in SelectorFamily.known {
-            #expect(!family.meaning.isEmpty && !family.meaning.contains("\n") && family.meaning.count < 80)
+            #expect(!family.meaning.isEmpty && !family.meaning.contains("\n") && family.meaning.count < 40)
             #expect(family.spelling.hasPrefix("\(family.prefix):"))
             #expect((0...100).contains(family.strength))
         }
@@ -129,7 +132,8 @@ struct SelectorVocabularyTests {
         }
     }
 
-    @Test("A kind that nobody knows is told from a misspelt key", arguments: ["vault:role:x", "x:y", "kubernetes:ns:a"])
+    @Test(
+        "A kind that nobody knows is told from a misspelt key", arguments: ["vault:role:x", "x:y", "kubernetes:ns:a"])
     func unknownKind(text: String) throws {
         let selector = try Selector(parsing: text)
         #expect(throws: SelectorVocabularyError.unknownKind(selector, nearest: nil)) {
@@ -139,7 +143,9 @@ struct SelectorVocabularyTests {
 
     @Test(
         "A kind that is kept for later is refused as such",
-        arguments: ["launch:profile:x", "task:id:1", "verity:sha256:\(digest)", "ima:x", "sig:x", "human:sub:x", "hint:a"])
+        arguments: [
+            "launch:profile:x", "task:id:1", "verity:sha256:\(digest)", "ima:x", "sig:x", "human:sub:x", "hint:a",
+        ])
     func announced(text: String) throws {
         let selector = try Selector(parsing: text)
         #expect(throws: SelectorVocabularyError.announced(selector)) { try SelectorVocabulary.check(selector) }

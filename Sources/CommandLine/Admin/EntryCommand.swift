@@ -241,7 +241,9 @@ struct EntryListCommand: AsyncParsableCommand {
             } while !token.isEmpty
             return found
         }
-        output.show(EntryRendering.list(entries.sorted { ($0.entry.createdAt, $0.entry.id) < ($1.entry.createdAt, $1.entry.id) }))
+        output.show(
+            EntryRendering.list(
+                entries.sorted { ($0.entry.createdAt, $0.entry.id) < ($1.entry.createdAt, $1.entry.id) }))
     }
 }
 

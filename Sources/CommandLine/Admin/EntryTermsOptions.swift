@@ -58,17 +58,18 @@ enum SelectorHelp {
             return "  \(family.spelling)\(padding)  \(family.minimum.number)  \(family.meaning)"
         }
         return """
-            SELECTORS, each with the least assurance level at which it can be found
+            SELECTORS, each with the least assurance level at which it is found
             \(lines.joined(separator: "\n"))
             Kinds that agents of another make produce, such as k8s, are stored unread.
 
             ASSURANCE LEVELS
               0  the user and groups alone
-              1  the file behind the executable link, which the process itself can fake
-              2  one process and image, bound to the connection, not traced, in a known place
-              3  the executable was measured when it was executed, and all mapped code is known
-            An entry that names a program asks for 2 unless the server's default_min_assurance says otherwise, for more
-            where a selector needs it, and for 3 with --allow-jit; one that names users and groups alone asks for 0.
+              1  the file behind the executable link, which the process can fake
+              2  one process and image, bound to the connection, not traced
+              3  the executable as it was at exec, and all code mapped since
+            An entry that names users and groups alone asks for 0; one that names a
+            program for 2, or the server's default_min_assurance, for more where a
+            selector needs it, and for 3 with --allow-jit.
             """
     }()
 }

@@ -15,7 +15,7 @@ package struct InterpreterSearch {
     /// Looked into whatever the search path says.
     package static let usualFolders = ["/usr/local/bin", "/usr/bin", "/bin"]
     /// The most files hashed, and the most bytes of each.
-    private static let (fileLimit, sizeLimit) = (64, 512 << 20)
+    private static let (fileLimit, sizeLimit) = (64, 256 << 20)
 
     private let folders: [String]
     private let files: any FileSystem

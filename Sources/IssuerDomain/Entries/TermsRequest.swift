@@ -26,6 +26,7 @@ package struct TermsRequest: Hashable, Sendable {
     ///   - selectors: The entry's selectors from now on.
     ///   - defaults: The issuer's. An entry that had the default follows it; one whose terms were chosen keeps them, as
     ///     far as its new selectors let it.
+    /// - Returns: The terms to store.
     package func terms(
         replacing old: EntryContents, selectors: [Selector], defaults: AssuranceDefaults
     ) -> AssuranceTerms {

@@ -11,7 +11,8 @@ extension EntryError: RPCErrorConvertible {
     package var rpcErrorCode: RPCError.Code {
         switch self {
         case .foreignTrustDomain, .spiffeIDWithoutPath, .reservedSPIFFEID, .noSelectors, .tooMany, .selector,
-            .bareInterpreter, .assuranceBelowSelector, .mixedStoreSelectors, .hintTooLong, .invalidDNSName, .invalidEntryID, .lifetimeOutOfRange, .alreadyExpired,
+            .bareInterpreter, .assuranceBelowSelector, .mixedStoreSelectors, .hintTooLong, .invalidDNSName,
+            .invalidEntryID, .lifetimeOutOfRange, .alreadyExpired,
             .federatesWithItself:
             .invalidArgument
         case .exists, .idTaken: .alreadyExists

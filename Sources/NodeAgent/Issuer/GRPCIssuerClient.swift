@@ -1,24 +1,24 @@
-internal import AgentDomain
-internal import Bootstrap
+package import AgentDomain
+package import Bootstrap
 internal import Foundation
-internal import GRPCCore
+package import GRPCCore
 internal import GRPCProtobuf
 internal import IssuerAPIProtos
-internal import Logging
+package import Logging
 internal import Platform
-internal import SPIFFE
+package import SPIFFE
 internal import SwiftProtobuf
 internal import Synchronization
 
 /// The issuer over gRPC: the public API that any node agent speaks, whatever carries it.
-final class GRPCIssuerClient<Transport: ClientTransport>: IssuerClient {
+package final class GRPCIssuerClient<Transport: ClientTransport>: IssuerClient {
     private static var timeout: Duration { .seconds(20) }
 
     private let client: RotatingClient<Transport>
     private let trustDomain: TrustDomain
     private let logger: Logger
 
-    init(_ client: RotatingClient<Transport>, trustDomain: TrustDomain, logger: Logger) {
+    package init(_ client: RotatingClient<Transport>, trustDomain: TrustDomain, logger: Logger) {
         (self.client, self.trustDomain, self.logger) = (client, trustDomain, logger)
     }
 
@@ -28,7 +28,7 @@ final class GRPCIssuerClient<Transport: ClientTransport>: IssuerClient {
         return options
     }
 
-    func authorizedEntries(
+    package func authorizedEntries(
         held: [String: AuthorizedEntry]
     ) async throws(IssuerClientError) -> [String: AuthorizedEntry] {
         let wire = try await call { [options] client in
@@ -56,14 +56,14 @@ final class GRPCIssuerClient<Transport: ClientTransport>: IssuerClient {
         return entries
     }
 
-    func bundle() async throws(IssuerClientError) -> TrustBundle {
+    package func bundle() async throws(IssuerClientError) -> TrustBundle {
         let wire = try await call { [options] client in
             try await Spire_Api_Server_Bundle_V1_Bundle.Client(wrapping: client).getBundle(.init(), options: options)
         }
         do { return try TrustBundle(wire: wire, expected: trustDomain) } catch { throw .badAnswer(detail: "\(error)") }
     }
 
-    func x509SVIDs(
+    package func x509SVIDs(
         _ requests: [(entryID: String, csr: [UInt8])]
     ) async throws(IssuerClientError) -> [[[UInt8]]?] {
         let message = Spire_Api_Server_Svid_V1_BatchNewX509SVIDRequest.with {
@@ -84,7 +84,7 @@ final class GRPCIssuerClient<Transport: ClientTransport>: IssuerClient {
         return response.results.map { $0.status.code == 0 ? $0.svid.certChain.map { Array($0) } : nil }
     }
 
-    func jwtSVID(entryID: String, audience: [String]) async throws(IssuerClientError) -> HeldJWTSVID {
+    package func jwtSVID(entryID: String, audience: [String]) async throws(IssuerClientError) -> HeldJWTSVID {
         let message = Spire_Api_Server_Svid_V1_NewJWTSVIDRequest.with {
             $0.entryID = entryID
             $0.audience = audience

@@ -42,6 +42,7 @@ package struct AssuranceDefaults: Hashable, Sendable {
     ///   - selectors: The entry's.
     ///   - allowsJIT: Whether the entry admits anonymous executable memory: then only what was measured at exec tells
     ///     the program from one that wears its name.
+    /// - Returns: Never less than the floor of the selectors.
     package func terms(for selectors: some Sequence<Selector>, allowsJIT: Bool = false) -> AssuranceTerms {
         let asked = Self.namesProgram(selectors) ? program : .account
         let minimum = max(Self.floor(of: selectors).level, asked, allowsJIT ? .measuredExec : .account)

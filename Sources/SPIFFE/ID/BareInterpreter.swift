@@ -13,6 +13,7 @@ package enum BareInterpreter {
     /// Whether a file name is that of an interpreter, with or without a version, such as `python3.13`.
     ///
     /// - Parameter name: The last component of a path.
+    /// - Returns: True for `python3.13` and `sh`, false for `python3-config` and `sshd`.
     package static func isNamed(_ name: some StringProtocol) -> Bool {
         let name = name.lowercased()
         if names.contains(name) { return true }

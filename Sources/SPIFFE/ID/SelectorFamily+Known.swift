@@ -3,7 +3,7 @@ extension SelectorFamily {
     /// suggestions read.
     package static let known: [SelectorFamily] = accounts + program + code + circumstances + places + files
 
-    /// Who runs it. SPIRE's spellings.
+    /// Who runs it, in SPIRE's spellings.
     private static let accounts: [SelectorFamily] = [
         .init("unix:uid", id, from: .account, namesProgram: false, strength: 20, "effective user, by number"),
         .init("unix:user", .text, from: .account, namesProgram: false, strength: 20, "effective user, by name"),
@@ -22,12 +22,12 @@ extension SelectorFamily {
         .init("unix:path", .absolutePath, from: .executableLink, strength: 30, "path of the executable"),
         .init("unix:sha256", .digest, from: .executableLink, strength: 50, "SHA-256 of the executable"),
         .init("exec:path", .absolutePath, from: .measuredExec, strength: 60, "path that was executed"),
-        .init("exec:sha256", .digest, from: .measuredExec, strength: 80, "SHA-256 of the executable, taken at exec"),
+        .init("exec:sha256", .digest, from: .measuredExec, strength: 80, "SHA-256 of the executable, at exec"),
         .init(
             "exec:script:sha256", .digest, from: .measuredExec, strength: 85, "SHA-256 of the script of a #! exec"),
         .init(
             "exec:chain", .digest, from: .measuredExec, strength: 90,
-            "digest over script, interpreter and loader, in the order of execution"),
+            "digest of script, interpreter, loader"),
     ]
 
     /// What is mapped as code.
@@ -36,7 +36,7 @@ extension SelectorFamily {
         .init("code:lib:sha256", .digest, from: .measuredExec, strength: 40, "SHA-256 of one mapped library"),
         .init(
             "code:anon-exec", .choice(["none", "jit"]), from: .measuredExec, strength: 15,
-            "whether it holds executable memory that no file stands behind"),
+            "executable memory without a file"),
         .init("code:text", .choice(["clean"]), from: .boundImage, strength: 15, "no page of its code was changed"),
     ]
 
@@ -48,10 +48,10 @@ extension SelectorFamily {
         .init("proc:gen", .decimal(maximum: .max), from: .boundImage, strength: 0, "how often it has executed"),
         .init(
             "proc:parent:exec:sha256", .digest, from: .measuredExec, strength: 35,
-            "SHA-256 of the parent's executable, taken at exec"),
+            "SHA-256 of its parent, at exec"),
         .init(
             "proc:ancestor:exec:sha256", .digest, from: .measuredExec, strength: 25,
-            "SHA-256 of some ancestor's executable, taken at exec"),
+            "SHA-256 of some ancestor, at exec"),
         .init("proc:depth", .decimal(maximum: .max), from: .measuredExec, strength: 2, "how many ancestors are known"),
         .init("proc:nnp", .choice(["true", "false"]), from: .boundImage, strength: 8, "whether no_new_privs is set"),
         .init(
@@ -75,8 +75,8 @@ extension SelectorFamily {
         .init("container:id", .text, from: .boundImage, strength: 0, "container, by ID"),
         .init("container:image-digest:sha256", .digest, from: .boundImage, strength: 45, "digest of the image"),
         .init("container:name", .text, from: .boundImage, strength: 20, "container, by name"),
-        .init("container:label", .pair, from: .boundImage, strength: 20, "one of the container's labels"),
-        .init("docker:label", .text, from: .executableLink, strength: 20, "one of the container's labels, NAME:VALUE"),
+        .init("container:label", .pair, from: .boundImage, strength: 20, "a label of the container"),
+        .init("docker:label", .text, from: .executableLink, strength: 20, "a label of the container, NAME:VALUE"),
         .init("docker:image_id", .text, from: .executableLink, strength: 40, "image of the container"),
     ]
 
@@ -86,8 +86,8 @@ extension SelectorFamily {
         .init("exe:owner", id, from: .boundImage, strength: 10, "owner of the executable"),
         .init(
             "exe:writable-by-caller", .choice(["true", "false"]), from: .boundImage, strength: 10,
-            "whether the process could change its own executable"),
-        .init("exe:pkg:deb", .pair, from: .boundImage, strength: 30, "package and version that own the executable"),
+            "whether it could change its executable"),
+        .init("exe:pkg:deb", .pair, from: .boundImage, strength: 30, "package that owns it, and its version"),
     ]
 
     private static let id = ValueRule.decimal(maximum: UInt64(UInt32.max))

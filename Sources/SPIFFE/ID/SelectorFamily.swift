@@ -24,7 +24,7 @@ package struct SelectorFamily: Hashable, Sendable {
     package let namesProgram: Bool
     /// How much it narrows and how hard it is to have it falsely; 0 is never worth a suggestion.
     package let strength: Int
-    /// One line, for people.
+    /// At most 39 characters, for people: beside a spelling it has to fit a terminal.
     package let meaning: String
 
     package init(

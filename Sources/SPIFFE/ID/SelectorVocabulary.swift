@@ -15,8 +15,22 @@ package enum SelectorVocabulary {
     private static let foreignPrefixes = ["docker:env", "docker:image_config_digest"]
 
     private static let ownKinds = Set(SelectorFamily.known.map(\.kind)).sorted()
-    private static let families: [String: [(keys: [String], family: SelectorFamily)]] = Dictionary(
-        grouping: SelectorFamily.known.map { (words($0.prefix).dropFirst().map { $0 }, $0) }, by: \.1.kind)
+    private static let families: [String: [Sibling]] = Dictionary(
+        grouping: SelectorFamily.known.map { Sibling($0) }, by: \.family.kind)
+
+    /// A family among those of its kind.
+    private struct Sibling {
+        let family: SelectorFamily
+        let keys: [String]
+        /// What a value begins with.
+        let lead: String
+
+        init(_ family: SelectorFamily) {
+            self.family = family
+            keys = Array(words(family.prefix).dropFirst())
+            lead = keys.joined(separator: ":") + ":"
+        }
+    }
 
     /// The family that a selector begins like, whether or not its value is right.
     ///
@@ -46,10 +60,9 @@ package enum SelectorVocabulary {
     }
 
     private static func match(_ selector: Selector) -> (family: SelectorFamily, value: String)? {
-        for (keys, family) in families[selector.kind] ?? [] {
-            let lead = keys.joined(separator: ":") + ":"
-            guard selector.value.utf8.starts(with: lead.utf8) else { continue }
-            return (family, String(decoding: selector.value.utf8.dropFirst(lead.utf8.count), as: UTF8.self))
+        for sibling in families[selector.kind] ?? [] where selector.value.utf8.starts(with: sibling.lead.utf8) {
+            let value = selector.value.utf8.dropFirst(sibling.lead.utf8.count)
+            return (sibling.family, String(decoding: value, as: UTF8.self))
         }
         return nil
     }
@@ -73,13 +86,14 @@ package enum SelectorVocabulary {
     }
 
     private static func nearestKey(
-        to selector: Selector, among siblings: [(keys: [String], family: SelectorFamily)]
+        to selector: Selector, among siblings: [Sibling]
     ) -> String? {
         let written = words(selector.value)
-        let ranked = siblings.compactMap { keys, family -> (distance: Int, keys: Int, family: SelectorFamily)? in
-            let (key, lead) = (keys.joined(separator: ":"), written.prefix(keys.count).joined(separator: ":"))
+        let ranked = siblings.compactMap { sibling -> (distance: Int, keys: Int, family: SelectorFamily)? in
+            let key = sibling.keys.joined(separator: ":")
+            let lead = written.prefix(sibling.keys.count).joined(separator: ":")
             guard NearestWord.to(lead, among: [key]) != nil else { return nil }
-            return (EditDistance.between(key, lead.lowercased()), -keys.count, family)
+            return (EditDistance.between(key, lead.lowercased()), -sibling.keys.count, sibling.family)
         }
         guard let (_, count, family) = ranked.min(by: { ($0.distance, $0.keys) < ($1.distance, $1.keys) }) else {
             return nil
