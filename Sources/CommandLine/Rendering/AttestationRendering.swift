@@ -179,9 +179,9 @@ package enum AttestationRendering {
             section(
                 "Facts",
                 TableText.rows(
-                    ["FACT", "VALUE", "FROM"],
+                    ["FACT", "FROM", "VALUE"],
                     process.facts.map { fact in
-                        [fact.name, fact.unknown.isEmpty ? fact.value : "unknown: \(fact.unknown)", fact.provenance]
+                        [fact.name, fact.provenance, fact.unknown.isEmpty ? fact.value : "unknown: \(fact.unknown)"]
                     }, empty: "none")))
         if !process.missing.isEmpty {
             sections.append(
