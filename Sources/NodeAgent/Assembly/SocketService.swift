@@ -57,8 +57,10 @@ final class SocketService: Service {
     /// Makes the socket beside its place, and moves it there with its final mode.
     private func open() throws -> WorkloadServer {
         unlink(path.staging)
-        let settings = SocketSettings(
+        var settings = SocketSettings(
             cores: ProcessInfo.processInfo.activeProcessorCount, descriptors: DescriptorLimit.current)
+        // Tokens of 64 KiB are judged as tokens, not as messages.
+        settings.http2.message = 128 << 10
         do {
             let server = try WorkloadServer(
                 listener: try ListeningSocket(path: path.staging, mode: mode), table: ServedMethod.table,

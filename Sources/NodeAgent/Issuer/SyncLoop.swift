@@ -187,14 +187,26 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
     }
 
     /// Wakes the sync when the next renewal is due, and in any case after a while.
+    ///
+    /// Looks again every half second: what is due changes whenever an SVID is issued, and a wait that began before that
+    /// would sleep past its renewal.
     private func tick() async throws {
+        var lastRound = clock.now
         while true {
             let interval = following.withLock { $0.isFollowing } ? Self.followedInterval : Self.pollInterval
-            var deadline = clock.now + interval.timeInterval
+            var deadline = lastRound + interval.timeInterval
             let due = [IssuancePlan.nextDue(state.view.svids), link.identity?.renewal.due].compactMap(\.self).min()
-            if let due { deadline = min(deadline, max(due, clock.now + (due <= clock.now ? 5 : 0.2))) }
-            try await clock.sleep(until: deadline)
-            waker.yield()
+            if let due {
+                // What the last round could not renew is left alone for a while.
+                deadline = min(deadline, max(due, lastRound + (due <= lastRound ? 5 : 0.2)))
+            }
+            let now = clock.now
+            guard deadline > now else {
+                lastRound = now
+                waker.yield()
+                continue
+            }
+            try await clock.sleep(until: min(deadline, now + 0.5))
         }
     }
 
