@@ -15,7 +15,9 @@ struct WorkloadServerTests {
             let client = try fixture.connect()
             try client.write(Wire.opening + Wire.call(1, more: [("workload.spiffe.io", "true")]))
             let ping = try #require(client.nextPing())
-            try await fixture.eventually("evidence is gathered meanwhile") { handler.notes.withLock { $0.gathered == 1 } }
+            try await fixture.eventually("evidence is gathered meanwhile") {
+                handler.notes.withLock { $0.gathered == 1 }
+            }
             #expect(handler.notes.withLock { $0.answered } == 0)
             try client.write(Wire.frame(6, 1, 0, ping))
             #expect(try client.nextAnswer()?.type == 1)
@@ -84,9 +86,13 @@ struct WorkloadServerTests {
         let handler = RecordingHandler(onAnswer: { call in
             if call.context == nil {
                 call.context = Marker()
-                Thread { Thread.sleep(forTimeInterval: 0.05); call.resume() }.start()
+                Thread {
+                    Thread.sleep(forTimeInterval: 0.05); call.resume()
+                }.start()
             } else {
-                Thread { Thread.sleep(forTimeInterval: 0.05); call.finish(with: [9]) }.start()
+                Thread {
+                    Thread.sleep(forTimeInterval: 0.05); call.finish(with: [9])
+                }.start()
             }
         })
         try await SocketFixture.with(handler) { fixture in
@@ -250,7 +256,8 @@ struct WorkloadServerTests {
         try await SocketFixture.with(handler) { fixture in
             let clients = try (0..<500).map { index in
                 let client = try fixture.connect()
-                try client.write(Wire.opening + Wire.call(1, "/t.T/Watch", bytes: [UInt8(index % 256), UInt8(index / 256)]))
+                try client.write(
+                    Wire.opening + Wire.call(1, "/t.T/Watch", bytes: [UInt8(index % 256), UInt8(index / 256)]))
                 return client
             }
             for (index, client) in clients.enumerated() {

@@ -150,7 +150,7 @@ package final class WorkloadServer: Sendable {
     private func startThread(_ name: String, _ body: @escaping @Sendable () -> Void) {
         let thread = Thread(block: body)
         thread.name = "workload-\(name)"
-        thread.stackSize = 512 << 10
+        thread.stackSize = 1 << 20
         thread.start()
     }
 
