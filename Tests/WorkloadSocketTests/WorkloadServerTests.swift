@@ -326,8 +326,25 @@ struct WorkloadServerTests {
             #expect(try client.nextAnswer()?.type == 7)
             #expect(try client.status(of: 1) == "14")
             #expect(client.next() == nil)
+            #expect(throws: LinuxError.self, "nobody waits for what does not come") { try fixture.connect() }
         }
         #expect(handler.notes.withLock { $0.closed } == 1)
+    }
+
+    @Test("a push does not answer a unary call again that is still under way")
+    func pushAndUnary() async throws {
+        let handler = RecordingHandler(onAnswer: { if $0.method == 1 { $0.send([7]) } })
+        try await SocketFixture.with(handler) { fixture in
+            let client = try fixture.connect()
+            try client.write(Wire.opening + Wire.call(1) + Wire.call(3, "/t.T/Watch"))
+            #expect(try client.nextAnswer()?.stream == 3)
+            #expect(try client.nextAnswer()?.stream == 3)
+            for connection in fixture.server.connections { connection.poke() }
+            #expect(try client.nextAnswer()?.payload == Wire.message([7]))
+            #expect(handler.notes.withLock { $0.answered } == 3)
+            try #require(handler.notes.withLock { $0.calls.first { $0.method == 0 } }).finish(with: [1])
+            #expect(try client.status(of: 1) == "0")
+        }
     }
 
     @Test("closes a connection from elsewhere, after what was said")

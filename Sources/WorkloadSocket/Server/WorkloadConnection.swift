@@ -94,13 +94,15 @@ package final class WorkloadConnection: Sendable {
     /// Calls that are open.
     package var openCalls: [WorkloadCall] { state.withLock { $0.calls.map(\.call) } }
 
-    /// Asks for a round on every open call, such as because there is something to push.
+    /// Asks for a round on every open call of a streaming method, such as because there is something to push.
     ///
     /// Cheap, and from any thread; rounds that are asked for before they begin are one.
     package func poke() {
         state.withLock { state in
-            guard !state.calls.isEmpty else { return }
-            for index in state.calls.indices { state.calls[index].wantsRound = true }
+            // A call that gets one answer is not answered twice.
+            let streams = state.calls.indices.filter { server.table.methods[state.calls[$0].call.method].isStreaming }
+            guard !streams.isEmpty else { return }
+            for index in streams { state.calls[index].wantsRound = true }
             attend(&state)
         }
     }

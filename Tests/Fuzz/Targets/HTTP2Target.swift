@@ -8,6 +8,7 @@ enum HTTP2Target {
         var whole = Reading()
         whole.take(bytes)
         var pieces = Reading()
+        pieces.take([])
         var chance = Chance(seed: UInt32(seed))
         var rest = (flaw?.frames(bytes) ?? bytes)[...]
         while !rest.isEmpty {
