@@ -252,7 +252,8 @@ let package = Package(
             path: "Tests/StoreContract", swiftSettings: strict),
         // Compiled here so that it cannot fall behind; run by Tests/Fuzz/run, which compiles it once more.
         .target(
-            name: "FuzzTargets", dependencies: ["SPIFFE", asn1, certificates, crypto], path: "Tests/Fuzz/Targets",
+            name: "FuzzTargets", dependencies: ["SPIFFE", "WorkloadSocket", asn1, certificates, crypto],
+            path: "Tests/Fuzz/Targets",
             swiftSettings: strict),
         .testTarget(
             name: "SPIFFETests",

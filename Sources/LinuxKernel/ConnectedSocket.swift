@@ -10,14 +10,17 @@ package final class ConnectedSocket: Sendable {
 
     deinit { close(descriptor) }
 
-    /// What one read brought. All its bytes have one sender: the kernel glues no others to them.
+    /// What one read brought.
+    ///
+    /// All its bytes have one sender: the kernel glues no others to them.
     package struct Received: Sendable {
         /// Bytes at the start of the buffer; none at the end of the stream.
         package let count: Int
-        /// Who wrote them, as that process's kernel says; nil when it was not noted. A process of a PID namespace that
-        /// cannot be seen from here has the number 0.
+        /// Who wrote them; nil when it was not noted.
+        ///
+        /// A process of a PID namespace that cannot be seen from here has the number 0.
         package let sender: PeerCredentials?
-        /// Whether descriptors came along. They are closed already.
+        /// Whether descriptors came along; they are closed already.
         package let broughtDescriptors: Bool
         /// Whether control data was cut off.
         package let isTruncated: Bool

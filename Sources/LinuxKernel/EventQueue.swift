@@ -34,7 +34,9 @@ package final class EventQueue: Sendable {
         if descriptor >= 0 { close(descriptor) }
     }
 
-    /// Asks for one event of a descriptor, in place of what was asked for before. Closing it takes it out.
+    /// Asks for one event of a descriptor, in place of what was asked for before.
+    ///
+    /// Closing it takes it out.
     ///
     /// - Parameters:
     ///   - watched: The descriptor.
@@ -54,6 +56,7 @@ package final class EventQueue: Sendable {
     /// Waits for one event: a thread that takes more would keep them from the others while it is busy with the first.
     ///
     /// - Parameter milliseconds: How long; for ever if negative.
+    /// - Returns: What there is.
     /// - Throws: ``LinuxError``.
     package func wait(milliseconds: Int32 = -1) throws(LinuxError) -> Event {
         var token: UInt64 = 0

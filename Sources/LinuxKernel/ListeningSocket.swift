@@ -53,6 +53,9 @@ package final class ListeningSocket: Sendable {
 
     deinit { close(descriptor) }
 
+    /// Refuses connections from now on; those that wait already may still be accepted.
+    package func refuse() { _ = shutdown(descriptor, Int32(SHUT_RDWR)) }
+
     /// What came of asking for the next connection.
     package enum Acceptance: Sendable {
         /// A connection, and what the kernel noted of who made it.

@@ -114,7 +114,8 @@ struct HTTP2BoundsTests {
         var machine = Machine(limits)
         for stream in stride(from: UInt32(1), to: 21, by: 2) {
             machine.feed(Wire.headers(stream, "/t.T/Unary"))
-            machine.feed(Wire.frame(0, 0, stream, Array(Wire.message([UInt8](repeating: 3, count: 60_000)).prefix(16000))))
+            machine.feed(
+                Wire.frame(0, 0, stream, Array(Wire.message([UInt8](repeating: 3, count: 60_000)).prefix(16000))))
             #expect(machine.http2.keptBytes <= 50_000)
         }
         #expect(machine.refused.contains(.resourceExhausted) && machine.http2.fault == nil)
@@ -207,7 +208,8 @@ struct HTTP2BoundsTests {
     func headerBomb() throws {
         var machine = Machine()
         let long = String(repeating: "v", count: 4000)
-        let block = Wire.block(Wire.fields("/t.T/Unary")) + [0x40] + Wire.string("n") + Wire.string(long)
+        let block =
+            Wire.block(Wire.fields("/t.T/Unary")) + [0x40] + Wire.string("n") + Wire.string(long)
             + [UInt8](repeating: 0xBE, count: 10_000)
         machine.feed(Wire.frame(1, 4, 1, block))
         #expect(machine.refused == [.resourceExhausted] && machine.http2.fault == nil)

@@ -137,7 +137,8 @@ struct HTTP2ConnectionTests {
             }
         }
         let block = Wire.block(fields)
-        machine.feed(Wire.frame(1, 0, 1, Array(block.prefix(16000))) + Wire.frame(9, 4, 1, Array(block.dropFirst(16000))))
+        machine.feed(
+            Wire.frame(1, 0, 1, Array(block.prefix(16000))) + Wire.frame(9, 4, 1, Array(block.dropFirst(16000))))
         let frames = machine.frames()
         let answer = try Wire.decoded(try #require(frames.first).payload)
         #expect(answer[":status"] == http && answer["grpc-status"] == status)
@@ -187,7 +188,8 @@ struct HTTP2ConnectionTests {
             (Wire.frame(6, 0, 1, [0, 0, 0, 0, 0, 0, 0, 0]), 1), (Wire.frame(7, 0, 1, [0, 0, 0, 0, 0, 0, 0, 0]), 1),
             (Wire.frame(7, 0, 0, [0]), 6), (Wire.frame(8, 0, 0, [0, 0, 0, 0]), 1), (Wire.frame(8, 0, 0, [0]), 6),
             (Wire.frame(8, 0, 1, [0, 0, 0, 1]), 1), (Wire.frame(8, 0, 0, [0x7F, 0xFF, 0xFF, 0xFF]), 3),
-            (Wire.frame(9, 4, 1, []), 1), (Wire.frame(1, 0, 1, [0x82]) + Wire.frame(6, 0, 0, Array(repeating: 0, count: 8)), 1),
+            (Wire.frame(9, 4, 1, []), 1),
+            (Wire.frame(1, 0, 1, [0x82]) + Wire.frame(6, 0, 0, Array(repeating: 0, count: 8)), 1),
             (Wire.frame(1, 0, 1, [0x82]) + Wire.frame(9, 4, 3, []), 1), ([0, 0x40, 1, 0, 0, 0, 0, 0, 1], 6),
         ] as [([UInt8], UInt32)])
     func faults(_ bytes: [UInt8], _ code: UInt32) throws {
@@ -200,7 +202,8 @@ struct HTTP2ConnectionTests {
         #expect(machine.frames().isEmpty)
     }
 
-    @Test("refuses what does not begin like HTTP/2", arguments: ["GET / HTTP/1.1\r\n", "PRI * HTTP/2.0\r\n\r\nXX", "\0"])
+    @Test(
+        "refuses what does not begin like HTTP/2", arguments: ["GET / HTTP/1.1\r\n", "PRI * HTTP/2.0\r\n\r\nXX", "\0"])
     func notHTTP2(_ text: String) {
         var machine = Machine(opened: false)
         machine.feed(Array(text.utf8))

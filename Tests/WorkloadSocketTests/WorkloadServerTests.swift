@@ -15,7 +15,9 @@ struct WorkloadServerTests {
             let client = try fixture.connect()
             try client.write(Wire.opening + Wire.call(1, more: [("workload.spiffe.io", "true")]))
             let ping = try #require(client.nextPing())
-            try await fixture.eventually("evidence is gathered meanwhile") { handler.notes.withLock { $0.gathered == 1 } }
+            try await fixture.eventually("evidence is gathered meanwhile") {
+                handler.notes.withLock { $0.gathered == 1 }
+            }
             #expect(handler.notes.withLock { $0.answered } == 0)
             try client.write(Wire.frame(6, 1, 0, ping))
             #expect(try client.nextAnswer()?.type == 1)
@@ -84,9 +86,13 @@ struct WorkloadServerTests {
         let handler = RecordingHandler(onAnswer: { call in
             if call.context == nil {
                 call.context = Marker()
-                Thread { Thread.sleep(forTimeInterval: 0.05); call.resume() }.start()
+                Thread {
+                    Thread.sleep(forTimeInterval: 0.05); call.resume()
+                }.start()
             } else {
-                Thread { Thread.sleep(forTimeInterval: 0.05); call.finish(with: [9]) }.start()
+                Thread {
+                    Thread.sleep(forTimeInterval: 0.05); call.finish(with: [9])
+                }.start()
             }
         })
         try await SocketFixture.with(handler) { fixture in
@@ -250,7 +256,8 @@ struct WorkloadServerTests {
         try await SocketFixture.with(handler) { fixture in
             let clients = try (0..<500).map { index in
                 let client = try fixture.connect()
-                try client.write(Wire.opening + Wire.call(1, "/t.T/Watch", bytes: [UInt8(index % 256), UInt8(index / 256)]))
+                try client.write(
+                    Wire.opening + Wire.call(1, "/t.T/Watch", bytes: [UInt8(index % 256), UInt8(index / 256)]))
                 return client
             }
             for (index, client) in clients.enumerated() {
@@ -319,8 +326,25 @@ struct WorkloadServerTests {
             #expect(try client.nextAnswer()?.type == 7)
             #expect(try client.status(of: 1) == "14")
             #expect(client.next() == nil)
+            #expect(throws: LinuxError.self, "nobody waits for what does not come") { try fixture.connect() }
         }
         #expect(handler.notes.withLock { $0.closed } == 1)
+    }
+
+    @Test("a push does not answer a unary call again that is still under way")
+    func pushAndUnary() async throws {
+        let handler = RecordingHandler(onAnswer: { if $0.method == 1 { $0.send([7]) } })
+        try await SocketFixture.with(handler) { fixture in
+            let client = try fixture.connect()
+            try client.write(Wire.opening + Wire.call(1) + Wire.call(3, "/t.T/Watch"))
+            #expect(try client.nextAnswer()?.stream == 3)
+            #expect(try client.nextAnswer()?.stream == 3)
+            for connection in fixture.server.connections { connection.poke() }
+            #expect(try client.nextAnswer()?.payload == Wire.message([7]))
+            #expect(handler.notes.withLock { $0.answered } == 3)
+            try #require(handler.notes.withLock { $0.calls.first { $0.method == 0 } }).finish(with: [1])
+            #expect(try client.status(of: 1) == "0")
+        }
     }
 
     @Test("closes a connection from elsewhere, after what was said")

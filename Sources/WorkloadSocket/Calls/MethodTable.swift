@@ -3,7 +3,7 @@ package struct MethodTable: Sendable {
     package struct Method: Hashable, Sendable {
         /// As in `:path`, such as `/package.Service/Method`.
         package let path: String
-        /// Whether more than one message may be sent in answer.
+        /// Whether messages may be sent as long as the call is open; ``WorkloadConnection/poke()`` is about these only.
         package let isStreaming: Bool
 
         package init(_ path: String, isStreaming: Bool = false) { (self.path, self.isStreaming) = (path, isStreaming) }

@@ -19,6 +19,8 @@ struct RequestHead: Sendable {
     }
 
     private var room: Int
+    /// Calls keep it for as long as they are open.
+    private var roomForMetadata = 4096
     private var seen: Set = []
     private var isRegular = false
 
@@ -58,6 +60,8 @@ struct RequestHead: Sendable {
             if !value.equals(Names.identity) { note(.compressed) }
         default:
             if let index = table.metadata(named: name) {
+                roomForMetadata -= value.count
+                guard roomForMetadata >= 0 else { return note(.tooLong) }
                 var copy: [UInt8] = []
                 copy.append(copying: value, 0..<value.count)
                 metadata.append((index, copy))

@@ -1,7 +1,10 @@
-/// Header blocks of answers. No field is ever put into the peer's table, so the blocks are constants but for a status.
+/// Header blocks of answers.
+///
+/// No field is ever put into the peer's table, so the blocks are constants but for a status.
 enum ResponseHead {
-    /// What the first block of a connection begins with: the table that we do not use has no room from now on
-    /// (RFC 7541 §6.3). A peer that has made its table smaller may insist on being told so.
+    /// What the first block of a connection begins with: our table has no room from now on (RFC 7541 §6.3).
+    ///
+    /// A peer that has made its table smaller may insist on being told so.
     static let emptyTable: UInt8 = 0x20
 
     /// `:status 200`, `content-type application/grpc`.

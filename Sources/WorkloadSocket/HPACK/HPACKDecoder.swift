@@ -111,7 +111,9 @@ package struct HPACKDecoder: Sendable {
         entries.removeFirst(dropped)
     }
 
-    /// RFC 7541 §5.1. No number that means anything here has more than 21 bits beyond its prefix.
+    /// Reads a number (RFC 7541 §5.1).
+    ///
+    /// None that means anything here has more than 21 bits beyond its prefix.
     private static func integer(
         _ block: borrowing Span<UInt8>, _ next: inout Int, prefix: Int
     ) throws(HTTP2Fault) -> Int {
@@ -132,7 +134,7 @@ package struct HPACKDecoder: Sendable {
         }
     }
 
-    /// RFC 7541 §5.2.
+    /// Reads a string (RFC 7541 §5.2).
     private static func string(
         _ block: borrowing Span<UInt8>, _ next: inout Int, _ output: inout [UInt8]
     ) throws(HTTP2Fault) {

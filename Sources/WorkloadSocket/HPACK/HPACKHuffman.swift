@@ -2,12 +2,12 @@
 ///
 /// It is a canonical code: the codes of one length are consecutive, in order of their symbols, and each length goes on
 /// where the one before ended. So the lengths alone say everything.
-enum HPACKHuffman {
+package enum HPACKHuffman {
     private static let shortest = 5
     private static let longest = 30
 
     /// Bits of the code of each byte; the last is the end of the string, which must not occur.
-    private static let lengths: [UInt8] = [
+    package static let lengths: [UInt8] = [
         13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28,
         28, 28, 28, 28, 28, 28, 28, 28, 6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6,
         5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 7, 8, 15, 6, 12, 10, 13, 6, 7, 7, 7, 7, 7, 7,

@@ -1,12 +1,12 @@
 /// The entries that every HPACK table begins with (RFC 7541 appendix A).
-enum HPACKStaticTable {
-    struct Entry {
-        let name: [UInt8]
-        let value: [UInt8]
+package enum HPACKStaticTable {
+    package struct Entry: Sendable {
+        package let name: [UInt8]
+        package let value: [UInt8]
     }
 
     /// The first has the index 1.
-    static let entries: [Entry] = texts.map { Entry(name: Array($0.0.utf8), value: Array($0.1.utf8)) }
+    package static let entries: [Entry] = texts.map { Entry(name: Array($0.0.utf8), value: Array($0.1.utf8)) }
 
     private static let texts: [(String, String)] = [
         (":authority", ""), (":method", "GET"), (":method", "POST"), (":path", "/"), (":path", "/index.html"),

@@ -169,7 +169,9 @@ extension HTTP2Connection {
         _ head: HTTP2FrameHead, _ bytes: borrowing Span<UInt8>, _ payload: Range<Int>, _ now: SuspendingClock.Instant,
         _ events: inout [Event]
     ) throws(HTTP2Fault) {
-        guard head.stream % 2 == 1 else { throw HTTP2Fault(.protocolError, "HEADERS on a stream that is not a client's") }
+        guard head.stream % 2 == 1 else {
+            throw HTTP2Fault(.protocolError, "HEADERS on a stream that is not a client's")
+        }
         var content = try withoutPadding(head, bytes, payload)
         if head.has(.priority) {
             guard content.count >= 5 else { throw HTTP2Fault(.frameSizeError, "HEADERS is shorter than its priority") }
@@ -182,7 +184,7 @@ extension HTTP2Connection {
             try spendIdle(now)
             var start: [UInt8] = []
             start.append(copying: bytes, content)
-            headerBlock = HeaderBlock(stream: head.stream, endsStream: head.has(.endStream), bytes: start)
+            headerBlock = HeaderBlock(stream: head.stream, endsStream: head.has(.endStream), began: now, bytes: start)
         }
     }
 
@@ -226,7 +228,7 @@ extension HTTP2Connection {
             return reset(stream, .refusedStream, &events)
         }
         request.complete()
-        var opened = HTTP2Stream(id: stream, sendWindow: initialSendWindow)
+        var opened = HTTP2Stream(id: stream, began: now, sendWindow: initialSendWindow)
         opened.isRemoteClosed = endsStream
         opened.head = request
         streams.append(opened)

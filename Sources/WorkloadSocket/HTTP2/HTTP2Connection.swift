@@ -56,6 +56,7 @@ package struct HTTP2Connection: Sendable {
     var pending: [UInt8] = []
     /// Whether some of those have no known sender.
     var isPendingUnattributed = false
+    var pendingSince: SuspendingClock.Instant?
     var stage = Stage.preface
     var headerBlock: HeaderBlock?
 
@@ -78,6 +79,7 @@ package struct HTTP2Connection: Sendable {
     struct HeaderBlock {
         let stream: UInt32
         let endsStream: Bool
+        let began: SuspendingClock.Instant
         var bytes: [UInt8]
     }
 
@@ -98,9 +100,12 @@ package struct HTTP2Connection: Sendable {
     /// Whether preface and SETTINGS have come.
     package var isOpen: Bool { stage == .open }
 
-    /// Whether a request has begun and is not complete.
-    package var hasUnfinishedRequest: Bool {
-        headerBlock != nil || !pending.isEmpty || streams.contains { !$0.isGivenOut && !$0.isRemoteClosed }
+    /// When the oldest of what has begun to come in, and is not complete, began.
+    package var unfinishedSince: SuspendingClock.Instant? {
+        var oldest = pendingSince
+        if let began = headerBlock?.began { oldest = min(oldest ?? began, began) }
+        for stream in streams where !stream.isRemoteClosed { oldest = min(oldest ?? stream.began, stream.began) }
+        return oldest
     }
 
     /// Bytes that the peer has not taken, in whichever way.
@@ -131,6 +136,7 @@ package struct HTTP2Connection: Sendable {
                 let taken = try read(bytes, isAttributed: isAttributed, now: now, events: &events)
                 pending.append(copying: bytes, taken..<bytes.count)
                 isPendingUnattributed = !isAttributed && taken < bytes.count
+                pendingSince = taken < bytes.count ? now : nil
             } else {
                 pending.append(copying: bytes, 0..<bytes.count)
                 let isWhollyAttributed = isAttributed && !isPendingUnattributed
@@ -141,7 +147,9 @@ package struct HTTP2Connection: Sendable {
                 let taken = try read(whole.span, isAttributed: isWhollyAttributed, now: now, events: &events)
                 pending = taken == whole.count ? [] : Array(whole[taken...])
                 // What is left came with these bytes if any frame was complete.
-                if taken > 0 { isPendingUnattributed = !isAttributed && !pending.isEmpty }
+                guard taken > 0 else { return }
+                isPendingUnattributed = !isAttributed && !pending.isEmpty
+                pendingSince = pending.isEmpty ? nil : now
             }
         } catch {
             fail(error)

@@ -1,6 +1,7 @@
 /// One stream, from its first HEADERS until both sides are done with it.
 struct HTTP2Stream: Sendable {
     let id: UInt32
+    let began: SuspendingClock.Instant
     /// Until the request is given out.
     var head: RequestHead?
     /// The message with its prefix, as far as it has come.
@@ -22,7 +23,9 @@ struct HTTP2Stream: Sendable {
     /// The block that ends the stream after the queue.
     var trailers: [UInt8]?
 
-    init(id: UInt32, sendWindow: Int) { (self.id, self.sendWindow) = (id, sendWindow) }
+    init(id: UInt32, began: SuspendingClock.Instant, sendWindow: Int) {
+        (self.id, self.began, self.sendWindow) = (id, began, sendWindow)
+    }
 
     /// Whether the request has been given out as a call.
     var isGivenOut: Bool { isRemoteClosed && head == nil }

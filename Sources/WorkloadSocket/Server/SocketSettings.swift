@@ -1,6 +1,6 @@
 /// Bounds of the server, which are per user where users could take from each other.
 package struct SocketSettings: Sendable {
-    /// Threads that serve. Handlers may block, so there are more than cores.
+    /// Threads that serve; more than cores, because handlers may block.
     package var workers: Int
     /// What they may grow to when all are stuck.
     package var workerLimit = 64
@@ -23,7 +23,9 @@ package struct SocketSettings: Sendable {
     /// How long a challenge may take, and what becomes of the call otherwise.
     package var challengeLimit = Duration.seconds(2)
     package var challengeStatus = CallStatus(.unavailable, "the caller did not answer the liveness challenge")
-    /// What calls are told when the agent stops. Never `cancelled`, which some clients take for final.
+    /// What calls are told when the agent stops.
+    ///
+    /// Never `cancelled`, which some clients take for final.
     package var shutdownStatus = CallStatus(.unavailable, "agent is shutting down")
     /// How often deadlines are looked at.
     package var tick = Duration.milliseconds(250)

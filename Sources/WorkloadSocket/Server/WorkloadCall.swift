@@ -1,6 +1,8 @@
 internal import Synchronization
 
-/// One call. All of it may be used from any thread; what is sent after the call's end is dropped.
+/// One call.
+///
+/// All of it may be used from any thread; what is sent after the call's end is dropped.
 package final class WorkloadCall: Sendable {
     package let connection: WorkloadConnection
     /// Index in the method table.
@@ -32,14 +34,18 @@ package final class WorkloadCall: Sendable {
     /// The values of a field, in order.
     ///
     /// - Parameter index: Which of the names in the method table's `metadata`.
+    /// - Returns: Empty when the request did not have it.
     package func metadata(_ index: Int) -> [[UInt8]] { metadata.filter { $0.index == index }.map(\.value) }
+
+    /// Bytes that it keeps, roughly.
+    var size: Int { metadata.reduce(message.count + 512) { $0 + $1.value.count } }
 
     /// Whether the call is over, for whichever reason.
     package var isOver: Bool { connection.isOver(self) }
 
     /// Runs an action once when the call is over by other ways than ``finish(_:)``: cancelled, late, or cut off.
     ///
-    /// - Parameter action: Must return at once; runs right away if that has happened already.
+    /// - Parameter action: Must return at once; runs right away if the call is over already.
     package func whenCutOff(_ action: @escaping @Sendable () -> Void) { connection.whenCutOff(self, action) }
 
     /// Sends a message.

@@ -37,6 +37,7 @@ extension WorkloadConnection {
     ///   - read: What a read brought; nil when nothing was there, or none was made.
     ///   - buffer: Holds it.
     ///   - gathered: Calls for which the handler has been run since the last step.
+    /// - Returns: What the worker has to do before the next step.
     func advance(
         _ read: Result<ConnectedSocket.Received?, LinuxError>, _ buffer: borrowing [UInt8], gathered: [WorkloadCall]
     ) -> Step {
@@ -102,12 +103,7 @@ extension WorkloadConnection {
         state.http2.receive(
             buffer.span.extracting(..<received.count), isAttributed: isAttributed, now: now, events: &events)
         for event in events { take(event, now, &state, &step) }
-        if !state.http2.hasUnfinishedRequest {
-            state.requestBegan = nil
-        } else if state.requestBegan == nil {
-            state.requestBegan = now
-            lower(now.advanced(by: server.settings.transferLimit))
-        }
+        if let began = state.http2.unfinishedSince { lower(began.advanced(by: server.settings.transferLimit)) }
     }
 
     private func take(
@@ -117,13 +113,14 @@ extension WorkloadConnection {
         case .call(let stream, let incoming):
             let call = WorkloadCall(incoming, stream: stream, connection: self, now: now)
             state.calls.append(Record(call: call))
+            state.callBytes += call.size
             if let deadline = call.deadline { lower(deadline) }
         case .refused(let method, let code): server.count(method, code)
         case .cancelled(let stream):
             guard let index = state.calls.firstIndex(where: { $0.call.stream == stream }) else { return }
             server.count(state.calls[index].call.method, .cancelled)
             if let action = state.calls[index].action { step.actions.append(action) }
-            state.calls.remove(at: index)
+            state.removeCall(at: index)
         case .acknowledged(let payload, let isAttributed):
             guard isAttributed, let index = state.challenges.firstIndex(where: { $0.payload == payload }) else {
                 return
@@ -175,7 +172,9 @@ extension WorkloadConnection {
 
     // MARK: Deadlines
 
-    /// Does what is due, and notes when something is due next. Runs on the supervisor's thread, and never blocks.
+    /// Does what is due, and notes when something is due next.
+    ///
+    /// Runs on the supervisor's thread, and never blocks.
     ///
     /// - Returns: What to run for calls that were cut off.
     func expire(now: SuspendingClock.Instant) -> [@Sendable () -> Void] {
@@ -200,7 +199,7 @@ extension WorkloadConnection {
                     continue
                 }
                 state.http2.finish(status, on: record.call.stream)
-                state.calls.remove(at: index)
+                state.removeCall(at: index)
                 server.count(record.call.method, status.code)
                 if let action = record.action { actions.append(action) }
             }
@@ -222,7 +221,9 @@ extension WorkloadConnection {
         let settings = server.settings
         if !state.http2.isOpen, state.opened.advanced(by: settings.openingLimit) <= now { return .tooSlowToOpen }
         if state.heard.advanced(by: settings.silenceLimit) <= now { return .silent }
-        if let began = state.requestBegan, began.advanced(by: settings.transferLimit) <= now { return .requestTooSlow }
+        if let began = state.http2.unfinishedSince, began.advanced(by: settings.transferLimit) <= now {
+            return .requestTooSlow
+        }
         if let stalled = state.writeStalled, stalled.advanced(by: settings.transferLimit) <= now {
             return .readerTooSlow
         }
@@ -233,7 +234,7 @@ extension WorkloadConnection {
         let settings = server.settings
         var next = state.heard.advanced(by: state.hasAskedForLife ? settings.silenceLimit : settings.keepalive)
         if !state.http2.isOpen { next = min(next, state.opened.advanced(by: settings.openingLimit)) }
-        if let began = state.requestBegan { next = min(next, began.advanced(by: settings.transferLimit)) }
+        if let began = state.http2.unfinishedSince { next = min(next, began.advanced(by: settings.transferLimit)) }
         if let stalled = state.writeStalled { next = min(next, stalled.advanced(by: settings.transferLimit)) }
         for record in state.calls {
             if let deadline = record.call.deadline { next = min(next, deadline) }
@@ -255,8 +256,10 @@ extension WorkloadConnection {
                 server.count(record.call.method, server.settings.shutdownStatus.code)
             }
             state.calls = []
+            state.callBytes = 0
+            state.isDraining = true
             flush(&state)
-            if state.unsent.isEmpty { end(&state, .shutdown) } else { attend(&state) }
+            if state.cut == nil { attend(&state) }
             return actions
         }
     }

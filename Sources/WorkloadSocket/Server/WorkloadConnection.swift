@@ -25,6 +25,8 @@ package final class WorkloadConnection: Sendable {
         /// Nil once the connection is over.
         var socket: ConnectedSocket?
         var calls: [Record] = []
+        /// Bytes that the open calls keep.
+        var callBytes = 0
         /// Whether a worker has it, or it waits for one in the user's queue.
         var isServed = true
         /// Whether the handler has not heard of it yet.
@@ -32,6 +34,8 @@ package final class WorkloadConnection: Sendable {
         /// Whether handlers are answering, whose output is written together.
         var isBatching = false
         var isWatched = false
+        /// Whether it ends once everything is written.
+        var isDraining = false
         var cut: CutReason?
         /// Whether a byte came whose sender is known; all that follow must be the connector's.
         var isAttributed = false
@@ -48,8 +52,12 @@ package final class WorkloadConnection: Sendable {
         let opened: SuspendingClock.Instant
         var heard: SuspendingClock.Instant
         var hasAskedForLife = false
-        var requestBegan: SuspendingClock.Instant?
         var writeStalled: SuspendingClock.Instant?
+
+        mutating func removeCall(at index: Int) {
+            callBytes -= calls[index].call.size
+            calls.remove(at: index)
+        }
     }
 
     /// A call that is open, and where it is in its round.
@@ -86,12 +94,15 @@ package final class WorkloadConnection: Sendable {
     /// Calls that are open.
     package var openCalls: [WorkloadCall] { state.withLock { $0.calls.map(\.call) } }
 
-    /// Asks for a round on every open call, such as because there is something to push. Cheap, from any thread; rounds
-    /// that are asked for before they begin are one.
+    /// Asks for a round on every open call of a streaming method, such as because there is something to push.
+    ///
+    /// Cheap, and from any thread; rounds that are asked for before they begin are one.
     package func poke() {
         state.withLock { state in
-            guard !state.calls.isEmpty else { return }
-            for index in state.calls.indices { state.calls[index].wantsRound = true }
+            // A call that gets one answer is not answered twice.
+            let streams = state.calls.indices.filter { server.table.methods[state.calls[$0].call.method].isStreaming }
+            guard !streams.isEmpty else { return }
+            for index in streams { state.calls[index].wantsRound = true }
             attend(&state)
         }
     }
@@ -136,7 +147,7 @@ package final class WorkloadConnection: Sendable {
             if let message { state.http2.send(message, on: call.stream) }
             if let status {
                 state.http2.finish(status, on: call.stream)
-                state.calls.remove(at: index)
+                state.removeCall(at: index)
             }
             if !state.isBatching {
                 flush(&state)
@@ -158,7 +169,9 @@ package final class WorkloadConnection: Sendable {
 
     // MARK: Under the lock
 
-    /// Has a worker look at the connection. A socket can be written nearly always, so asking for that is asking for a
+    /// Has a worker look at the connection.
+    ///
+    /// A socket can be written nearly always, so asking for that is asking for a
     /// worker; when it cannot, there is nothing to be done before the peer has read.
     func attend(_ state: inout State) {
         guard !state.isServed else { return }
@@ -179,7 +192,9 @@ package final class WorkloadConnection: Sendable {
         }
     }
 
-    /// Notes that the connection is over. A worker does the rest, because the socket is closed in its hands only.
+    /// Notes that the connection is over.
+    ///
+    /// A worker does the rest, because the socket is closed in its hands only.
     func end(_ state: inout State, _ reason: CutReason) {
         if state.cut == nil { state.cut = reason }
         state.socket?.shutDown()
@@ -220,7 +235,8 @@ package final class WorkloadConnection: Sendable {
         if let fault = state.http2.fault { return end(&state, .brokeProtocol(fault.rule)) }
         let unsent = state.unsent.count - state.unsentStart + state.http2.unsentBytes
         if unsent > server.settings.http2.unsent { return end(&state, .readerTooSlow) }
-        let kept = unsent + state.http2.keptBytes
+        if state.isDraining, unsent == 0 { return end(&state, .shutdown) }
+        let kept = unsent + state.http2.keptBytes + state.callBytes
         if kept != state.keptBytes {
             let total = account.keep(kept - state.keptBytes)
             state.keptBytes = kept

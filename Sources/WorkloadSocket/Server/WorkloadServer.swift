@@ -37,6 +37,9 @@ package final class WorkloadServer: Sendable {
         var whenStopped: [CheckedContinuation<Void, Never>] = []
     }
 
+    /// How many users without a connection are remembered.
+    private static let accountLimit = 1024
+
     /// The token of the listening socket; connections have larger ones.
     private static let listenerToken: UInt64 = 0
 
@@ -126,6 +129,7 @@ package final class WorkloadServer: Sendable {
             return true
         }
         guard isFirst else { return }
+        listener.refuse()
         for connection in connections { for action in connection.drain() { action() } }
     }
 
@@ -150,7 +154,7 @@ package final class WorkloadServer: Sendable {
     private func startThread(_ name: String, _ body: @escaping @Sendable () -> Void) {
         let thread = Thread(block: body)
         thread.name = "workload-\(name)"
-        thread.stackSize = 512 << 10
+        thread.stackSize = 1 << 20
         thread.start()
     }
 
@@ -229,6 +233,7 @@ package final class WorkloadServer: Sendable {
                 accepted = (socket, credentials)
             }
         } catch {
+            guard shared.withLock({ $0.drainDeadline == nil }) else { return }
             isPaused = true
             counters.withLock { $0.acceptPauses += 1 }
             logger.warning("accepting is paused", metadata: ["error": "\(error)"])
@@ -305,7 +310,10 @@ package final class WorkloadServer: Sendable {
     }
 
     private func release(_ account: UserAccount) {
-        shared.withLock { if account.dismiss() { $0.accounts[account.uid] = nil } }
+        shared.withLock { shared in
+            // Kept for a while, so that a user who comes back does not begin with a new budget of lines.
+            if account.dismiss(), shared.accounts.count > Self.accountLimit { shared.accounts[account.uid] = nil }
+        }
     }
 
     // MARK: Supervision

@@ -12,4 +12,18 @@ struct Flaw {
         while rest.first == 0x30, let length = DERForest.lengthOfFirst(in: rest) { rest = rest.dropFirst(length) }
         return rest.first == 0x30 ? input : Array(input[..<rest.startIndex])
     }
+
+    /// The name of a field as a lenient reader takes it, which knows no upper case.
+    func name(_ name: [UInt8]) -> [UInt8] { name.map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 } }
+
+    /// HTTP/2 as a lenient reader takes it, which passes over what is no whole frame at the end.
+    func frames(_ input: [UInt8]) -> [UInt8] {
+        var end = 24
+        while end + 9 <= input.count {
+            let length = Int(input[end]) << 16 | Int(input[end + 1]) << 8 | Int(input[end + 2])
+            guard length <= 16384, end + 9 + length <= input.count else { break }
+            end += 9 + length
+        }
+        return Array(input.prefix(end))
+    }
 }
