@@ -250,7 +250,8 @@ let package = Package(
             path: "Tests/StoreContract", swiftSettings: strict),
         // Compiled here so that it cannot fall behind; run by Tests/Fuzz/run, which compiles it once more.
         .target(
-            name: "FuzzTargets", dependencies: ["SPIFFE", asn1, certificates, crypto], path: "Tests/Fuzz/Targets",
+            name: "FuzzTargets", dependencies: ["LinuxKernel", "SPIFFE", asn1, certificates, crypto],
+            path: "Tests/Fuzz/Targets",
             swiftSettings: strict),
         .testTarget(
             name: "SPIFFETests",
@@ -334,7 +335,7 @@ let package = Package(
         .executableTarget(
             name: "mintmark-bench",
             dependencies: [
-                "AllocationCount",
+                "AgentDomain", "AllocationCount", "LinuxKernel", "WorkloadAttestation",
                 "IssuerDomain", "KeyStore", "SQLiteStore", "SPIFFE", "Platform", "WorkloadIdentity",
                 "WorkloadAPIProtos", certificates, crypto, grpcCore, grpcHTTP2, logging, protobuf,
             ], path: "Tests/Benchmarks"),

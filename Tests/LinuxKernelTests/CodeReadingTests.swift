@@ -111,7 +111,8 @@ struct ProcessInstanceTests {
         let handles = try children.map { try ProcessHandle(pid: $0.pid) }
         #expect(try handles[0].instance() != handles[1].instance())
         #expect(try handles[0].instance() == ProcessHandle(pid: children[0].pid).instance())
-        if case .pidfs = try handles[0].instance().mark {} else {
+        if case .pidfs = try handles[0].instance().mark {
+        } else {
             #expect(try HostAbilities.probe().hasPidfs == false)
         }
     }

@@ -9,7 +9,9 @@ package enum FileTrust {
     ///   - hasAccessList: Whether more users may be named than those; unknown counts as yes.
     ///   - fileSystem: Where it is.
     package static func isImmutable(_ state: FileState, hasAccessList: Bool?, fileSystem: FileSystemKind) -> Bool {
-        guard fileSystem.isLocal, state.owner == 0, state.mode & 0o002 == 0, hasAccessList == false else { return false }
+        guard fileSystem.isLocal, state.owner == 0, state.mode & 0o002 == 0, hasAccessList == false else {
+            return false
+        }
         return state.mode & 0o020 == 0 || state.group == 0
     }
 
