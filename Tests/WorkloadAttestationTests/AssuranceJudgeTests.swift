@@ -101,10 +101,10 @@ struct Flaw: Sendable, CustomTestStringConvertible {
         Flaw("not measured in time", .boundImage, .measuredExec, "nobody told") {
             $0.record.change { $0.image.change { $0.program.digest = .unmeasured(dark) } }
         },
-        Flaw("another file than executed", .boundImage, .measuredExec, "another file") {
+        Flaw("another file than executed", .executableLink, .executedFile, "another file") {
             $0.record.change { $0.image.change { $0.program.identity = identity(8) } }
         },
-        Flaw("another content than executed", .boundImage, .measuredExec, "has changed") {
+        Flaw("another content than executed", .executableLink, .executedFile, "has changed") {
             $0.record.change { $0.image.change { $0.program.digest = .measured(digest("c")) } }
         },
         Flaw("pending, and changed since", .boundImage, .measuredExec, "before it was measured") {

@@ -241,7 +241,6 @@ struct EvidenceSessionTests {
         defer { child.end() }
         child.echo()
         history.say(try record(of: "/bin/cat"), of: child.pid)
-        // env becomes cat.
         let session = try child.session(sources)
         let evidence = try await session.evidence([.program, .libraries], budget)
         let file = try #require(

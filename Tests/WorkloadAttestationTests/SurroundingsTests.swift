@@ -158,7 +158,7 @@ struct PackageIndexTests {
         #expect(index.owner(of: "/bin/cat").value == "coreutils=9")
         #expect(index.owner(of: "/usr/bin/orphan").gap != nil)
         #expect(index.owner(of: "/usr/bin/pytho").gap == Gap("no package owns it"))
-        #expect(index.owner(of: "/home/x").gap == Gap("no package installs files there"))
+        #expect(index.owner(of: "/srv/x").gap == Gap("no package installs files there"))
         _ = try folder.write("status", status.replacingOccurrences(of: "3.11-1", with: "3.12-10"))
         #expect(index.owner(of: "/usr/bin/python3").value == "python3=3.12-10")
     }

@@ -46,6 +46,7 @@ package struct ServiceLocator: Sendable {
     /// - Parameters:
     ///   - cgroups: The process's.
     ///   - uid: Its effective user; a user's own units are that user's to name.
+    /// - Returns: The unit; unknown where systemd does not run, or others than root could have named the group.
     package func unit(of cgroups: CgroupMembership, uid: UInt32) -> Fact<ServiceUnit> {
         guard isRunning else { return .unknown(Gap("systemd does not run here")) }
         guard let path = cgroups.managed else { return .unknown(Gap("it is in no control group of systemd's")) }
