@@ -304,3 +304,23 @@ struct OwnEvidenceTests {
         }
     }
 }
+
+@Suite("Evidence of an agent without the rights of root")
+struct UnprivilegedEvidenceTests {
+    @Test("Its own user's processes have the digest of their link, and the reason why not more")
+    func ownProcess() async throws {
+        let child = try Subject()
+        defer { child.end() }
+        child.echo()
+        var host = try HostAbilities.probe()
+        host.canLookAtAll = false
+        let sources = EvidenceSources(host: host)
+        let session = try child.session(sources)
+        let judgement = session.judge(
+            try await session.evidence(.program, HashingBudget(cache: sources.digests)))
+        #expect(judgement.attestation.level == .executableLink)
+        #expect(judgement.attestation.levelAdmittingJIT == .executableLink)
+        #expect(judgement.missing.contains { $0.proof == .privilegedAgent })
+        #expect(judgement.attestation.selectors.contains { "\($0)".hasPrefix("unix:sha256:") })
+    }
+}
