@@ -252,7 +252,11 @@ let package = Package(
             path: "Tests/StoreContract", swiftSettings: strict),
         // Compiled here so that it cannot fall behind; run by Tests/Fuzz/run, which compiles it once more.
         .target(
+<<<<<<< HEAD
             name: "FuzzTargets", dependencies: ["SPIFFE", "WorkloadSocket", asn1, certificates, crypto],
+=======
+            name: "FuzzTargets", dependencies: ["LinuxKernel", "SPIFFE", asn1, certificates, crypto],
+>>>>>>> ccbe784e56aaa6d6db4a2e70eae68d04b974dc85
             path: "Tests/Fuzz/Targets",
             swiftSettings: strict),
         .testTarget(
@@ -346,7 +350,7 @@ let package = Package(
         .executableTarget(
             name: "mintmark-bench",
             dependencies: [
-                "AllocationCount",
+                "AgentDomain", "AllocationCount", "LinuxKernel", "WorkloadAttestation",
                 "IssuerDomain", "KeyStore", "SQLiteStore", "SPIFFE", "Platform", "WorkloadIdentity",
                 "WorkloadAPIProtos", certificates, crypto, grpcCore, grpcHTTP2, logging, protobuf,
             ], path: "Tests/Benchmarks"),

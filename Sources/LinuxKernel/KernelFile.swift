@@ -11,6 +11,7 @@ package enum KernelFile {
     /// - Parameters:
     ///   - path: The file.
     ///   - limit: The most bytes read.
+    /// - Returns: All of it.
     /// - Throws: ``LinuxError``; `EFBIG` past the limit.
     package static func read(_ path: String, limit: Int) throws(LinuxError) -> [UInt8] {
         var buffer: [UInt8] = []

@@ -14,7 +14,8 @@ package enum UnixExchange {
     package static func run(
         _ request: [UInt8], path: String, timeout: Duration, limit: Int
     ) throws(LinuxError) -> [UInt8] {
-        let deadline = milliseconds() + Int64(timeout.components.seconds) * 1000
+        let deadline =
+            milliseconds() + Int64(timeout.components.seconds) * 1000
             + Int64(timeout.components.attoseconds / 1_000_000_000_000_000)
         let socket = Glibc.socket(
             AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)

@@ -131,7 +131,8 @@ private final class Subject {
         guard let path = ["/usr/bin/node", "/usr/local/bin/node"].first(where: FileManager.default.fileExists) else {
             return nil
         }
-        let program = "const a=[];for(let i=0;i<1024;i++)a.push(Buffer.alloc(1<<20,1));"
+        let program =
+            "const a=[];for(let i=0;i<1024;i++)a.push(Buffer.alloc(1<<20,1));"
             + "console.log('ready');process.stdin.resume()"
         let subject = try Subject("node, 1 GiB heap", [path, "--max-old-space-size=2048", "-e", program])
         _ = subject.output.fileHandleForReading.availableData

@@ -32,6 +32,7 @@ let options = try Options(Array(CommandLine.arguments.dropFirst()))
 var rows: [[String]] = []
 rows += try await TokenBenchmark.run(count: options.count)
 rows += try await VerificationBenchmark.run(count: options.count)
+rows += try EvidenceBenchmark.run(count: options.count)
 rows += try await IssuanceBenchmark.run(count: options.count).map(\.row)
 if let socket = options.socket {
     rows += try await WorkloadBenchmark.run(endpoint: socket, count: options.count).map(\.row)

@@ -152,7 +152,9 @@ struct ExecutableMappingTests {
             "7f0000002000-7f0000003000 r-xp 00000000 00:00 0    [vsyscall]",
             "7f0000002000-7f0000003000 r-xp 00000000 00:00 0    [stack]",
         ])
-    func forged(line: String) { #expect(ExecutableMapping.parse(maps: bytes(line), limit: 1)?.first?.backing == .anonymous) }
+    func forged(line: String) {
+        #expect(ExecutableMapping.parse(maps: bytes(line), limit: 1)?.first?.backing == .anonymous)
+    }
 
     @Test(
         "A malformed line spoils the whole",
@@ -186,7 +188,8 @@ struct CgroupMembershipTests {
 
     @Test("Both versions at once: where systemd manages version 1, that counts")
     func hybrid() {
-        let found = CgroupMembership(parsing: bytes("9:name=systemd:/user.slice\n4:memory:/m\n1:cpu,cpuacct:/\n0::/x\n"))
+        let found = CgroupMembership(
+            parsing: bytes("9:name=systemd:/user.slice\n4:memory:/m\n1:cpu,cpuacct:/\n0::/x\n"))
         #expect(found?.managed == "/user.slice")
         #expect(found?.unified == "/x")
         #expect(found?.controllers == ["memory": "/m", "cpu,cpuacct": "/"])
@@ -253,7 +256,8 @@ struct SmallProcTests {
 
     @Test("Mount ids")
     func mounts() {
-        #expect(ProcNumbers.mounts(mountinfo: bytes("27 1 254:0 / / rw - ext4 /dev/vda rw\n28 27 0:25 / /x\n")) == [27, 28])
+        #expect(
+            ProcNumbers.mounts(mountinfo: bytes("27 1 254:0 / / rw - ext4 /dev/vda rw\n28 27 0:25 / /x\n")) == [27, 28])
         #expect(ProcNumbers.mounts(mountinfo: bytes("x 1\n")) == nil)
     }
 }

@@ -21,7 +21,7 @@ package struct ProcessStat: Hashable, Sendable {
         else { return nil }
         var fields: [UInt64?] = []
         var scanner = ByteScanner(bytes[(parenthesis + 1)...])
-        guard scanner.take(.space), scanner.take() != nil else { return nil }
+        guard scanner.take(.space), let state = scanner.take(), (65...122).contains(state) else { return nil }
         while fields.count < 49, scanner.take(.space) {
             let isNegative = scanner.take(UInt8(ascii: "-"))
             guard let number = scanner.decimal() else { return nil }

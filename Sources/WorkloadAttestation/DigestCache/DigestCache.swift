@@ -93,6 +93,8 @@ package final class DigestCache: Sendable {
     ///
     /// - Parameters:
     ///   - digest: Taken between two looks that both found this state.
+    ///   - file: The file.
+    ///   - state: Its state.
     ///   - now: A file that changed a moment ago might change again within one tick of its clock.
     func keep(_ digest: String, of file: ExecutableFile, in state: FileState, now: Date) {
         let isKept = file.fileSystem.isLocal && !isYoung(state.identity, file.fileSystem, now: now)

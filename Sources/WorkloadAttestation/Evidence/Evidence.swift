@@ -36,6 +36,23 @@ package struct Evidence: Hashable, Sendable {
     package var package: Fact<String>
     package var service: Fact<ServiceUnit>
     package var container: Fact<ContainerFacts>
+
+    package init(
+        instance: ProcessInstance, pid: Int32, credentials: PeerCredentials, connection: ConnectionFacts,
+        host: HostAbilities, account: Fact<ProcessAccount>, accountNames: Fact<AccountNaming>,
+        login: Fact<LoginSession>, confinement: Confinement, namespaces: NamespaceFacts,
+        cgroups: Fact<CgroupMembership>, cgroupID: Fact<UInt64>, executable: Fact<ExecutableFacts>,
+        code: Fact<CodeFacts>, entersExecutable: Fact<Bool>, record: Fact<ExecRecord>, isSameImage: Fact<Bool>,
+        scripts: [Fact<String>], lineage: Fact<Lineage>, package: Fact<String>, service: Fact<ServiceUnit>,
+        container: Fact<ContainerFacts>
+    ) {
+        (self.instance, self.pid, self.credentials, self.connection) = (instance, pid, credentials, connection)
+        (self.host, self.account, self.accountNames, self.login) = (host, account, accountNames, login)
+        (self.confinement, self.namespaces, self.cgroups, self.cgroupID) = (confinement, namespaces, cgroups, cgroupID)
+        (self.executable, self.code, self.entersExecutable, self.record) = (executable, code, entersExecutable, record)
+        (self.isSameImage, self.scripts, self.lineage, self.package) = (isSameImage, scripts, lineage, package)
+        (self.service, self.container) = (service, container)
+    }
 }
 
 /// What the socket's server knows of a connection.
@@ -64,6 +81,10 @@ package struct AccountNaming: Hashable, Sendable {
     package var user: String?
     package var group: String?
     package var supplementaryGroups: [String]
+
+    package init(user: String?, group: String?, supplementaryGroups: [String]) {
+        (self.user, self.group, self.supplementaryGroups) = (user, group, supplementaryGroups)
+    }
 }
 
 /// The login that a process descends from; it survives a change of user.
@@ -71,6 +92,10 @@ package struct LoginSession: Hashable, Sendable {
     /// Nil for a process outside of any login.
     package var user: UInt32?
     package var session: UInt32?
+
+    package init(user: UInt32?, session: UInt32?) {
+        (self.user, self.session) = (user, session)
+    }
 }
 
 /// What holds a process, or holds it back.
@@ -80,6 +105,15 @@ package struct Confinement: Hashable, Sendable {
     package var noNewPrivileges: Fact<Bool>
     package var seccomp: Fact<ProcessStatus.Seccomp>
     package var capabilities: Fact<ProcessStatus.Capabilities>
+
+    package init(
+        tracer: Fact<Int32>, noNewPrivileges: Fact<Bool>, seccomp: Fact<ProcessStatus.Seccomp>,
+        capabilities: Fact<ProcessStatus.Capabilities>
+    ) {
+        (self.tracer, self.noNewPrivileges, self.seccomp, self.capabilities) = (
+            tracer, noNewPrivileges, seccomp, capabilities
+        )
+    }
 }
 
 /// The namespaces a process is in, by inode.
@@ -90,6 +124,13 @@ package struct NamespaceFacts: Hashable, Sendable {
     package var network: Fact<UInt64>
     /// The user namespace that owns its PID namespace; who has rights there chooses whose number a message carries.
     package var pidOwner: Fact<UInt64>
+
+    package init(
+        user: Fact<UInt64>, mount: Fact<UInt64>, pid: Fact<UInt64>, network: Fact<UInt64>, pidOwner: Fact<UInt64>
+    ) {
+        (self.user, self.mount, self.pid, self.network) = (user, mount, pid, network)
+        self.pidOwner = pidOwner
+    }
 }
 
 /// The file that a process executes.
@@ -109,6 +150,18 @@ package struct ExecutableFacts: Hashable, Sendable {
     package var digest: Fact<String>
 
     package var isDeleted: Bool { state.links == 0 }
+
+    package init(
+        state: FileState, fileSystem: FileSystemKind, isMemory: Bool, writableByCaller: Bool, isImmutable: Bool,
+        isOnTrustedMount: Fact<Bool>, path: Fact<String>, digest: Fact<String>
+    ) {
+        (self.state, self.fileSystem, self.isMemory, self.writableByCaller) = (
+            state, fileSystem, isMemory, writableByCaller
+        )
+        (self.isImmutable, self.isOnTrustedMount, self.path, self.digest) = (
+            isImmutable, isOnTrustedMount, path, digest
+        )
+    }
 }
 
 /// What a process may execute, apart from the file it was started from.
@@ -120,6 +173,10 @@ package struct CodeFacts: Hashable, Sendable {
     /// The first mapping with a page that is not its file's, in words; nil when there is none.
     package var changed: Fact<String?>
     package var mappings: Int
+
+    package init(files: [MappedCode], anonymous: String?, changed: Fact<String?>, mappings: Int) {
+        (self.files, self.anonymous, self.changed, self.mappings) = (files, anonymous, changed, mappings)
+    }
 }
 
 /// A file of which a process may execute some part.
@@ -130,6 +187,11 @@ package struct MappedCode: Hashable, Sendable {
     package var isExecutable: Bool
     package var isImmutable: Bool
     package var digest: Fact<String>
+
+    package init(identity: FileIdentity, path: String, isExecutable: Bool, isImmutable: Bool, digest: Fact<String>) {
+        (self.identity, self.path, self.isExecutable, self.isImmutable) = (identity, path, isExecutable, isImmutable)
+        self.digest = digest
+    }
 }
 
 /// The process's ancestors, each pinned and checked from both sides.
@@ -142,6 +204,14 @@ package struct Lineage: Hashable, Sendable {
         package var pid: Int32
         /// What it executed last, measured then.
         package var digest: Fact<String>
+
+        package init(instance: ProcessInstance, pid: Int32, digest: Fact<String>) {
+            (self.instance, self.pid, self.digest) = (instance, pid, digest)
+        }
+    }
+
+    package init(ancestors: [Ancestor]) {
+        self.ancestors = ancestors
     }
 }
 

@@ -32,7 +32,8 @@ package final class EvidenceSession: Sendable {
         (self.handle, self.credentials, self.sources) = (handle, credentials, sources)
         state.withLock { state in
             state.firstGeneration = sources.history?.record(of: instance, pid: handle.pid).value?.generation
-            if state.firstGeneration == nil { state.firstMark = state.imageMark() }
+            // Also where there is a journal: it may lose events later.
+            state.firstMark = state.imageMark()
         }
     }
 
@@ -45,6 +46,7 @@ package final class EvidenceSession: Sendable {
     ///   - needs: Which of the costly facts something hangs on.
     ///   - connection: What the socket's server knows.
     ///   - fresh: Digests taken since the last time, if that needed some.
+    /// - Returns: The evidence, or what has to be hashed first.
     /// - Throws: ``AttestationError``.
     package func gather(
         _ needs: EvidenceNeeds, connection: ConnectionFacts, fresh: FreshDigests = FreshDigests()
@@ -134,8 +136,6 @@ struct SessionState {
     var pidNamespace: (inode: Fact<UInt64>, owner: Fact<UInt64>)?
     var program: HeldFile?
     var code: HeldCode?
-    var path: (link: String, state: FileState, fact: Fact<String>)?
-    var package: (path: String, fact: Fact<String>)?
     var judged: (evidence: Evidence, judgement: Judgement)?
 
     init(directory: ProcessDirectory) { self.directory = directory }

@@ -8,17 +8,23 @@ package enum FileTrust {
     ///   - state: Owner and mode.
     ///   - hasAccessList: Whether more users may be named than those; unknown counts as yes.
     ///   - fileSystem: Where it is.
+    /// - Returns: Whether none can.
     package static func isImmutable(_ state: FileState, hasAccessList: Bool?, fileSystem: FileSystemKind) -> Bool {
-        guard fileSystem.isLocal, state.owner == 0, state.mode & 0o002 == 0, hasAccessList == false else { return false }
+        guard fileSystem.isLocal, state.owner == 0, state.mode & 0o002 == 0, hasAccessList == false else {
+            return false
+        }
         return state.mode & 0o020 == 0 || state.group == 0
     }
 
     /// Whether a process could change it, now or after giving itself the right.
     ///
     /// - Parameters:
+    ///   - state: Owner and mode.
     ///   - account: Whose rights the process has; unknown counts as yes.
     ///   - capabilities: What else it may; unknown counts as yes.
+    ///   - hasAccessList: Whether more users may be named than those; unknown counts as yes.
     ///   - isServedBySomeone: Whether a program, maybe the caller's, answers for the file system.
+    /// - Returns: Whether it could.
     package static func isWritable(
         _ state: FileState, by account: ProcessAccount?, capabilities: ProcessStatus.Capabilities?,
         hasAccessList: Bool?, isServedBySomeone: Bool

@@ -13,6 +13,7 @@ struct LineageReader {
     ///   - handle: The process.
     ///   - record: What the journal knows of it; says which parent forked it, where that was seen.
     ///   - parent: The parent's number now.
+    /// - Returns: All of them, up to ``deepest``; unknown when one cannot be pinned or has changed meanwhile.
     func ancestors(of handle: ProcessHandle, record: ExecRecord?, parent: Int32?) -> Fact<Lineage> {
         var ancestors: [Lineage.Ancestor] = []
         var (child, record, parent) = (handle, record, parent)

@@ -9,7 +9,9 @@ package struct Judgement: Hashable, Sendable {
     package var missing: [MissingProof]
 }
 
-/// Says which level evidence proves. Pure: the same evidence always comes to the same judgement.
+/// Says which level evidence proves.
+///
+/// Pure: the same evidence always comes to the same judgement.
 package enum AssuranceJudge {
     /// Judges evidence.
     ///
@@ -36,6 +38,7 @@ package enum AssuranceJudge {
         var list = ProofList()
         fileOfLink(evidence, &list)
         binding(evidence, &list)
+        link(evidence, &list)
         circumstances(evidence, &list)
         code(evidence, &list)
         measurement(evidence, &list)
@@ -75,6 +78,21 @@ package enum AssuranceJudge {
             for taint in record.taints.sorted(by: { $0.rawValue < $1.rawValue }) {
                 list.add(.boundImage, .untainted, "\(taint.rawValue) since it was executed")
             }
+        }
+    }
+
+    /// Whether the link still names what was executed.
+    ///
+    /// One that does not was forged, so the second level is gone, too.
+    private static func link(_ evidence: Evidence, _ list: inout ProofList) {
+        guard let program = evidence.record.value?.image.value?.program, let executable = evidence.executable.value
+        else { return }
+        if !executable.state.identity.isSameFile(as: program.identity) {
+            list.add(.boundImage, .executedFile, "its link names another file than it executed")
+        } else if case .measured(let digest) = program.digest, let now = executable.digest.value,
+            !now.utf8.elementsEqual(digest.utf8)
+        {
+            list.add(.boundImage, .executedFile, "its executable has changed since it was executed")
         }
     }
 
@@ -128,18 +146,11 @@ package enum AssuranceJudge {
             list.add(.measuredExec, .measuredExec, record.image.gap?.description ?? "")
             return
         }
-        if case .unmeasured(let gap) = image.program.digest {
-            list.add(.measuredExec, .measuredExec, "\(gap)")
-        } else if let executable = evidence.executable.value {
-            if !executable.state.identity.isSameFile(as: image.program.identity) {
-                list.add(.measuredExec, .measuredExec, "its link names another file than it executed")
-            } else if case .measured(let digest) = image.program.digest {
-                if let now = executable.digest.value, !now.utf8.elementsEqual(digest.utf8) {
-                    list.add(.measuredExec, .measuredExec, "its executable has changed since it was executed")
-                }
-            } else if executable.state.identity != image.program.identity {
-                list.add(.measuredExec, .measuredExec, "its executable has changed before it was measured")
-            }
+        if case .unmeasured(let gap) = image.program.digest { list.add(.measuredExec, .measuredExec, "\(gap)") }
+        if case .pending = image.program.digest, let executable = evidence.executable.value,
+            executable.state.identity != image.program.identity
+        {
+            list.add(.measuredExec, .measuredExec, "its executable has changed before it was measured")
         }
         for script in evidence.scripts {
             if let gap = script.gap { list.add(.measuredExec, .measuredScripts, "\(gap)") }

@@ -18,6 +18,8 @@ package struct MissingProof: Hashable, Sendable {
         case pinnedConnection = "pinned-connection"
         case liveConnection = "live-connection"
         case sameImage = "same-image"
+        /// The executable link names what the journal saw executed.
+        case executedFile = "executed-file"
         case namespaces
         case fileSystem = "file-system"
         case notTraced = "not-traced"

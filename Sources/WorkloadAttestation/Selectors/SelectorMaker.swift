@@ -27,6 +27,7 @@ package enum SelectorMaker {
     ///   - level: What it proves.
     ///   - admittingJIT: What it proves where anonymous code is admitted. Selectors stand from this one, because an
     ///     entry that does not admit it is refused by the level itself.
+    /// - Returns: Each once.
     package static func selectors(
         of evidence: Evidence, level: AssuranceLevel, admittingJIT: AssuranceLevel
     ) -> Set<Selector> {
@@ -180,7 +181,9 @@ package enum SelectorMaker {
     }
 }
 
-/// Selectors found so far. What cannot be one, such as a name with a control character in it, is left out: it could
+/// Selectors found so far.
+///
+/// What cannot be one, such as a name with a control character in it, is left out: it could
 /// pass for another selector in a log.
 private struct SelectorList {
     private(set) var selectors: Set<Selector> = []

@@ -21,6 +21,10 @@ package struct ContainerFacts: Hashable, Sendable {
         /// SHA-256 digests under which registries know the image, without their algorithm.
         package var imageDigests: [String]
         package var labels: [String: String]
+
+        package init(name: String?, image: String?, imageDigests: [String], labels: [String: String]) {
+            (self.name, self.image, self.imageDigests, self.labels) = (name, image, imageDigests, labels)
+        }
     }
 
     /// Finds a container's ID in the path of a control group.
@@ -51,5 +55,9 @@ package struct ContainerFacts: Hashable, Sendable {
 
     private static func isID(_ text: Substring) -> Bool {
         text.utf8.count == 64 && text.utf8.allSatisfy { (48...57).contains($0) || (97...102).contains($0) }
+    }
+
+    package init(id: String, runtime: Runtime, details: Fact<Details>) {
+        (self.id, self.runtime, self.details) = (id, runtime, details)
     }
 }

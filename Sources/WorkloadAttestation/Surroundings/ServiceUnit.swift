@@ -8,6 +8,10 @@ package struct ServiceUnit: Hashable, Sendable {
     package var fragmentPath: Fact<String>
     /// The unit of the user's own service manager within it, such as `agent.service`; that user's word alone.
     package var userUnit: String?
+
+    package init(id: String, fragmentPath: Fact<String>, userUnit: String?) {
+        (self.id, self.fragmentPath, self.userUnit) = (id, fragmentPath, userUnit)
+    }
 }
 
 /// Finds units by control groups and the files that define them.
@@ -29,7 +33,8 @@ package struct ServiceLocator: Sendable {
     ///   - root: What stands before every path; empty for the machine itself.
     ///   - cgroupFolders: Where the managed hierarchy may be mounted; the first that has the path counts.
     package init(
-        root: String = "", cgroupFolders: [String] = [
+        root: String = "",
+        cgroupFolders: [String] = [
             "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgroup",
         ]
     ) {
@@ -41,6 +46,7 @@ package struct ServiceLocator: Sendable {
     /// - Parameters:
     ///   - cgroups: The process's.
     ///   - uid: Its effective user; a user's own units are that user's to name.
+    /// - Returns: The unit; unknown where systemd does not run, or others than root could have named the group.
     package func unit(of cgroups: CgroupMembership, uid: UInt32) -> Fact<ServiceUnit> {
         guard isRunning else { return .unknown(Gap("systemd does not run here")) }
         guard let path = cgroups.managed else { return .unknown(Gap("it is in no control group of systemd's")) }
