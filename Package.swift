@@ -252,11 +252,7 @@ let package = Package(
             path: "Tests/StoreContract", swiftSettings: strict),
         // Compiled here so that it cannot fall behind; run by Tests/Fuzz/run, which compiles it once more.
         .target(
-<<<<<<< HEAD
-            name: "FuzzTargets", dependencies: ["SPIFFE", "WorkloadSocket", asn1, certificates, crypto],
-=======
-            name: "FuzzTargets", dependencies: ["LinuxKernel", "SPIFFE", asn1, certificates, crypto],
->>>>>>> ccbe784e56aaa6d6db4a2e70eae68d04b974dc85
+            name: "FuzzTargets", dependencies: ["LinuxKernel", "SPIFFE", "WorkloadSocket", asn1, certificates, crypto],
             path: "Tests/Fuzz/Targets",
             swiftSettings: strict),
         .testTarget(

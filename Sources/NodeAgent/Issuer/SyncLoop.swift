@@ -194,13 +194,15 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
         var lastRound = clock.now
         while true {
             let interval = following.withLock { $0.isFollowing } ? Self.followedInterval : Self.pollInterval
+            // A clock that was set back must not make the next round wait for it.
+            let now = clock.now
+            lastRound = min(lastRound, now)
             var deadline = lastRound + interval.timeInterval
             let due = [IssuancePlan.nextDue(state.view.svids), link.identity?.renewal.due].compactMap(\.self).min()
             if let due {
                 // What the last round could not renew is left alone for a while.
                 deadline = min(deadline, max(due, lastRound + (due <= lastRound ? 5 : 0.2)))
             }
-            let now = clock.now
             guard deadline > now else {
                 lastRound = now
                 waker.yield()

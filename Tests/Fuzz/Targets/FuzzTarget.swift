@@ -3,11 +3,7 @@
 /// To add one: a case here, an enum with `judge` that notices a flaw, inputs and their dictionary, and a line in each
 /// of the tables of `Tests/Fuzz/run`.
 enum FuzzTarget: String, CaseIterable {
-<<<<<<< HEAD
-    case identity, endpoint, certificate, revocation, token, bundle, json, http2, hpack
-=======
-    case identity, endpoint, certificate, revocation, token, bundle, json, proc
->>>>>>> ccbe784e56aaa6d6db4a2e70eae68d04b974dc85
+    case identity, endpoint, certificate, revocation, token, bundle, json, proc, http2, hpack
     case privateKey = "private-key"
 
     /// Changes an input by the structure that this target looks for; nil where it looks for none, or there is none.
@@ -19,11 +15,7 @@ enum FuzzTarget: String, CaseIterable {
         case .token, .bundle, .json:
             var mutation = JSONMutation(seed: seed, changeBytes: changeBytes)
             return mutation.change(input)
-<<<<<<< HEAD
-        case .identity, .endpoint, .http2, .hpack: return nil
-=======
-        case .identity, .endpoint, .proc: return nil
->>>>>>> ccbe784e56aaa6d6db4a2e70eae68d04b974dc85
+        case .identity, .endpoint, .proc, .http2, .hpack: return nil
         }
     }
 
@@ -38,12 +30,9 @@ enum FuzzTarget: String, CaseIterable {
         case .token: TokenTarget.judge(input, flaw: flaw)
         case .bundle: BundleTarget.judge(input, flaw: flaw)
         case .json: JSONTarget.judge(input, flaw: flaw)
-<<<<<<< HEAD
         case .http2: HTTP2Target.judge(input, flaw: flaw)
         case .hpack: HPACKTarget.judge(input, flaw: flaw)
-=======
         case .proc: ProcTarget.judge(input, flaw: flaw)
->>>>>>> ccbe784e56aaa6d6db4a2e70eae68d04b974dc85
         }
     }
 }
