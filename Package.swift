@@ -250,7 +250,8 @@ let package = Package(
             path: "Tests/StoreContract", swiftSettings: strict),
         // Compiled here so that it cannot fall behind; run by Tests/Fuzz/run, which compiles it once more.
         .target(
-            name: "FuzzTargets", dependencies: ["SPIFFE", asn1, certificates, crypto], path: "Tests/Fuzz/Targets",
+            name: "FuzzTargets", dependencies: ["LinuxKernel", "SPIFFE", asn1, certificates, crypto],
+            path: "Tests/Fuzz/Targets",
             swiftSettings: strict),
         .testTarget(
             name: "SPIFFETests",
@@ -327,6 +328,11 @@ let package = Package(
             ], swiftSettings: strict),
         .testTarget(
             name: "CommandLineTests", dependencies: ["CommandLine", "Bootstrap", "SPIFFE", "IssuerAPIProtos"],
+            swiftSettings: strict),
+
+        // A journal and a guardian in processes of their own, for tests and measurements.
+        .executableTarget(
+            name: "journal-host", dependencies: ["WorkloadAttestation", "LinuxKernel"], path: "Tests/JournalHost",
             swiftSettings: strict),
 
         // Benchmarks: run by hand, shipped to nobody.

@@ -6,6 +6,10 @@ package enum ProcessList {
         package var pid: Int32
         package var parent: Int32?
         package var threads: Int
+
+        package init(pid: Int32, parent: Int32?, threads: Int) {
+            (self.pid, self.parent, self.threads) = (pid, parent, threads)
+        }
     }
 
     /// Every process that is listed; those that come and go meanwhile may be missing.

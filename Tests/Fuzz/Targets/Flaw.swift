@@ -12,4 +12,12 @@ struct Flaw {
         while rest.first == 0x30, let length = DERForest.lengthOfFirst(in: rest) { rest = rest.dropFirst(length) }
         return rest.first == 0x30 ? input : Array(input[..<rest.startIndex])
     }
+
+    /// A netlink message as a lenient reader takes it, which does not look at its type.
+    func message(_ input: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+        guard input.count >= 6 else { return input }
+        var lenient = input
+        (lenient[lenient.startIndex + 4], lenient[lenient.startIndex + 5]) = (3, 0)
+        return lenient
+    }
 }

@@ -3,7 +3,7 @@
 /// To add one: a case here, an enum with `judge` that notices a flaw, inputs and their dictionary, and a line in each
 /// of the tables of `Tests/Fuzz/run`.
 enum FuzzTarget: String, CaseIterable {
-    case identity, endpoint, certificate, revocation, token, bundle, json
+    case identity, endpoint, certificate, revocation, token, bundle, json, events
     case privateKey = "private-key"
 
     /// Changes an input by the structure that this target looks for; nil where it looks for none, or there is none.
@@ -15,7 +15,7 @@ enum FuzzTarget: String, CaseIterable {
         case .token, .bundle, .json:
             var mutation = JSONMutation(seed: seed, changeBytes: changeBytes)
             return mutation.change(input)
-        case .identity, .endpoint: return nil
+        case .identity, .endpoint, .events: return nil
         }
     }
 
@@ -30,6 +30,7 @@ enum FuzzTarget: String, CaseIterable {
         case .token: TokenTarget.judge(input, flaw: flaw)
         case .bundle: BundleTarget.judge(input, flaw: flaw)
         case .json: JSONTarget.judge(input, flaw: flaw)
+        case .events: EventsTarget.judge(input, flaw: flaw)
         }
     }
 }

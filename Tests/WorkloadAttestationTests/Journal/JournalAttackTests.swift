@@ -23,7 +23,9 @@ extension JournalTests {
         private static let attacker = """
             #define _GNU_SOURCE
             #include <fcntl.h>
+            #include <sched.h>
             #include <stdio.h>
+            #include <stdlib.h>
             #include <string.h>
             #include <sys/mman.h>
             #include <sys/prctl.h>
@@ -49,9 +51,23 @@ extension JournalTests {
                 }
             }
             static int link_to(const char *path) {
-                int fd = open(path, O_RDONLY);
-                int code = prctl(PR_SET_MM, PR_SET_MM_EXE_FILE, fd, 0, 0);
+                struct prctl_mm_map map = {0};
+                unsigned long long number[60] = {0};
+                char stat[2048] = {0}, *rest;
+                int fd = open("/proc/self/stat", O_RDONLY);
+                read(fd, stat, sizeof stat - 1);
                 close(fd);
+                rest = strrchr(stat, ')') + 3;
+                // As proc_pid_stat(5) counts; the third, the state, is a letter.
+                for (int i = 4; i < 53; i++) number[i] = strtoull(rest, &rest, 10);
+                map.start_code = number[26], map.end_code = number[27], map.start_stack = number[28];
+                map.start_data = number[45], map.end_data = number[46], map.start_brk = number[47];
+                map.brk = (unsigned long)sbrk(0);
+                map.arg_start = number[48], map.arg_end = number[49];
+                map.env_start = number[50], map.env_end = number[51];
+                map.exe_fd = open(path, O_RDONLY);
+                int code = prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0);
+                close(map.exe_fd);
                 return code;
             }
             static void overwrite(const char *path, const char *with) {
@@ -65,6 +81,9 @@ extension JournalTests {
             int main(int count, char **words) {
                 char own[256] = {0};
                 readlink("/proc/self/exe", own, sizeof own - 1);
+                setgid(1000), setuid(1000);
+                prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+                unshare(CLONE_NEWUSER);
                 leave(own);
                 int code = link_to(words[1]);
                 if (count > 3) {
@@ -222,6 +241,8 @@ extension JournalTests {
             let attacker = try mount.compile("attacker", Self.attacker)
             mount.settle()
             let done = mount.path + "/done"
+            try #require(FileManager.default.createFile(atPath: done, contents: nil))
+            try #require(chmod(done, 0o666) == 0)
             let process = try TestProcess(attacker, [trusted, done] + words)
             try #require(eventually { (try? String(contentsOfFile: done, encoding: .utf8)) == "0" })
             return process
