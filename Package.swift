@@ -341,6 +341,11 @@ let package = Package(
             ],
             swiftSettings: strict),
 
+        // A journal and a guardian in processes of their own, for tests and measurements.
+        .executableTarget(
+            name: "journal-host", dependencies: ["WorkloadAttestation", "LinuxKernel"], path: "Tests/JournalHost",
+            swiftSettings: strict),
+
         // Benchmarks: run by hand, shipped to nobody.
         .target(name: "AllocationCount", path: "Tests/AllocationCount"),
         .executableTarget(

@@ -9,12 +9,11 @@
 #include <linux/netlink.h>
 #include <linux/perf_event.h>
 #include <signal.h>
+#include <spawn.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/fanotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -246,12 +245,6 @@ int mintmark_fanotify_mark_descriptor(int group, int kind, int descriptor) {
     return mark(group, kind, AT_FDCWD, path);
 }
 
-int mintmark_fanotify_unmark_closing(int group, int descriptor) {
-    int one = fanotify_mark(group, FAN_MARK_REMOVE, FAN_CLOSE_NOWRITE, descriptor, NULL);
-    int other = fanotify_mark(group, FAN_MARK_REMOVE | FAN_MARK_IGNORED_MASK, FAN_OPEN_EXEC, descriptor, NULL);
-    return one == 0 && other == 0 ? 0 : -1;
-}
-
 int mintmark_fanotify_answer(int group, int descriptor) {
     struct fanotify_response answer = {.fd = descriptor, .response = FAN_ALLOW};
     return write(group, &answer, sizeof answer) == (ssize_t)sizeof answer ? 0 : -1;
@@ -303,18 +296,75 @@ void mintmark_lease_release(int descriptor) { fcntl(descriptor, F_SETLEASE, F_UN
 
 // ---- Sharing with the guardian
 
-int mintmark_memory_file(const char *name, size_t bytes) {
-    int file = memfd_create(name, MFD_ALLOW_SEALING | MFD_CLOEXEC);
-    if (file < 0) return -1;
-    if (ftruncate(file, (off_t)bytes) != 0 || fcntl(file, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0) {
+enum { SHARED_SIZE = 4096 + MINTMARK_SHARED_BUFFER };
+
+int mintmark_shared_make(void) {
+    int memory = memfd_create("mintmark-guard", MFD_ALLOW_SEALING | MFD_CLOEXEC);
+    if (memory < 0) return -1;
+    if (ftruncate(memory, SHARED_SIZE) != 0 || fcntl(memory, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0) {
         int code = errno;
-        close(file);
+        close(memory);
         errno = code;
         return -1;
     }
-    return file;
+    return memory;
 }
 
-int mintmark_counter(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+void *mintmark_shared_map(int memory) {
+    void *shared = mmap(NULL, SHARED_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+    return shared == MAP_FAILED ? NULL : shared;
+}
 
-int mintmark_set_thread_nice(int nice) { return setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), nice); }
+void mintmark_shared_unmap(void *shared) { munmap(shared, SHARED_SIZE); }
+
+uint64_t mintmark_shared_number(void *shared, unsigned index) {
+    return __atomic_load_n((uint64_t *)shared + (index & 7), __ATOMIC_SEQ_CST);
+}
+
+void mintmark_shared_add(void *shared, unsigned index) {
+    __atomic_add_fetch((uint64_t *)shared + (index & 7), 1, __ATOMIC_SEQ_CST);
+}
+
+ssize_t mintmark_shared_read(void *shared, int group) {
+    uint8_t *buffer = (uint8_t *)shared + 4096;
+    memset(buffer, 0, MINTMARK_SHARED_BUFFER);
+    return read(group, buffer, MINTMARK_SHARED_BUFFER);
+}
+
+void mintmark_shared_copy(void *shared, uint8_t *output) {
+    memcpy(output, (uint8_t *)shared + 4096, MINTMARK_SHARED_BUFFER);
+}
+
+int32_t mintmark_start_guardian(const char *path, char *const arguments[], int group, int memory, int life) {
+    int given[3] = {group, memory, life}, moved[3] = {-1, -1, -1};
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    pid_t child = -1;
+    int code = ENOMEM;
+    if (posix_spawn_file_actions_init(&actions) != 0) goto failed;
+    if (posix_spawnattr_init(&attributes) != 0) goto without_attributes;
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    code = 0;
+    for (int index = 0; index < 3 && code == 0; index++) {
+        // Out of the way of the numbers they will have.
+        moved[index] = fcntl(given[index], F_DUPFD_CLOEXEC, 64);
+        code = moved[index] < 0 ? errno : posix_spawn_file_actions_adddup2(&actions, moved[index], 3 + index);
+    }
+    if (code == 0) code = posix_spawn_file_actions_addclosefrom_np(&actions, 6);
+    char *const environment[] = {NULL};
+    if (code == 0) code = posix_spawn(&child, path, &actions, &attributes, arguments, environment);
+    for (int index = 0; index < 3; index++)
+        if (moved[index] >= 0) close(moved[index]);
+    posix_spawnattr_destroy(&attributes);
+without_attributes:
+    posix_spawn_file_actions_destroy(&actions);
+failed:
+    if (code == 0) return (int32_t)child;
+    errno = code;
+    return -1;
+}

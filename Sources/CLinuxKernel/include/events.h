@@ -58,7 +58,6 @@ int mintmark_fanotify_open(int guard);
 int mintmark_fanotify_mark(int group, int kind, const char *path);
 // Marks the inode behind a descriptor.
 int mintmark_fanotify_mark_descriptor(int group, int kind, int descriptor);
-int mintmark_fanotify_unmark_closing(int group, int descriptor);
 int mintmark_fanotify_answer(int group, int descriptor);
 
 // The file handle of a descriptor (type and bytes) and the id of its file system, as fanotify reports them.
@@ -71,9 +70,19 @@ int mintmark_lease_take(int descriptor);
 int mintmark_lease_stands(int descriptor);
 void mintmark_lease_release(int descriptor);
 
-// A shared, sealed-size memory file, and a signalling counter.
-int mintmark_memory_file(const char *name, size_t bytes);
-int mintmark_counter(void);
-int mintmark_set_thread_nice(int nice);
+// Memory shared with a guardian: numbers that both may read and write, then a buffer for events.
+#define MINTMARK_SHARED_BUFFER 65536
+int mintmark_shared_make(void);
+void *mintmark_shared_map(int memory);
+void mintmark_shared_unmap(void *shared);
+uint64_t mintmark_shared_number(void *shared, unsigned index);
+void mintmark_shared_add(void *shared, unsigned index);
+// Reads events into the shared buffer, so that a guardian knows of them as soon as this process does.
+ssize_t mintmark_shared_read(void *shared, int group);
+void mintmark_shared_copy(void *shared, uint8_t *output);
+
+// Starts a program in a session of its own, with three descriptors as 3, 4 and 5 and nothing else beyond the standard
+// ones. Returns its process id, or -1 with errno.
+int32_t mintmark_start_guardian(const char *path, char *const arguments[], int group, int memory, int life);
 
 #endif

@@ -2,13 +2,13 @@
 package struct FileEvent: Hashable, Sendable {
     /// The process, by the number of its first thread.
     package var process: Int32
-    package var file: FileHandle
+    package var file: KernelFileHandle
     /// It was opened to be executed.
     package var isExecuted: Bool
     /// Someone who could not write to it has closed it.
     package var isClosed: Bool
 
-    package init(process: Int32, file: FileHandle, isExecuted: Bool, isClosed: Bool) {
+    package init(process: Int32, file: KernelFileHandle, isExecuted: Bool, isClosed: Bool) {
         (self.process, self.file, self.isExecuted, self.isClosed) = (process, file, isExecuted, isClosed)
     }
 
@@ -47,7 +47,7 @@ package struct FileEvent: Hashable, Sendable {
             }
             // A process outside our PID namespace has no number; without one nothing can be said of it.
             guard let process = KernelBytes(event).processID(at: 20) else { continue }
-            guard let handle = FileHandle(records: event[(event.startIndex + Int(head))...]) else {
+            guard let handle = KernelFileHandle(records: event[(event.startIndex + Int(head))...]) else {
                 batch.lost = true
                 continue
             }
@@ -61,7 +61,7 @@ package struct FileEvent: Hashable, Sendable {
 }
 
 /// A file as its file system names it for good: the handle of name_to_handle_at(2) and the file system's id.
-package struct FileHandle: Hashable, Sendable {
+package struct KernelFileHandle: Hashable, Sendable {
     package let fileSystem: UInt64
     package let type: UInt32
     package let bytes: [UInt8]

@@ -56,7 +56,7 @@ package final class FileEventGroup {
     /// Opens a file on a marked file system.
     ///
     /// - Throws: ``LinuxError``; `ESTALE` when it is no more.
-    package func open(_ handle: FileHandle) throws(LinuxError) -> ExecutedScript {
+    package func open(_ handle: KernelFileHandle) throws(LinuxError) -> ExecutedScript {
         guard let mount = mounts[handle.fileSystem] else { throw LinuxError("open_by_handle_at", code: EXDEV) }
         let file = mintmark_open_by_handle(
             mount, Int32(bitPattern: handle.type), handle.bytes, UInt32(handle.bytes.count))
@@ -64,13 +64,13 @@ package final class FileEventGroup {
         return try ExecutedScript(owning: file)
     }
 
-    static func handle(of descriptor: Int32) throws(LinuxError) -> FileHandle {
-        var bytes = [UInt8](repeating: 0, count: FileHandle.longest)
+    static func handle(of descriptor: Int32) throws(LinuxError) -> KernelFileHandle {
+        var bytes = [UInt8](repeating: 0, count: KernelFileHandle.longest)
         var (type, count, fileSystem) = (Int32(0), UInt32(0), UInt64(0))
         guard mintmark_file_handle(descriptor, &type, &bytes, &count, &fileSystem) == 0 else {
             throw LinuxError("name_to_handle_at")
         }
-        return FileHandle(
+        return KernelFileHandle(
             fileSystem: fileSystem, type: UInt32(bitPattern: type), bytes: Array(bytes.prefix(Int(count))))
     }
 
@@ -89,7 +89,7 @@ package final class ExecutedScript: Sendable {
     let descriptor: Int32
     package let facts: FileFacts
     package let identity: FileIdentity
-    package let handle: FileHandle?
+    package let handle: KernelFileHandle?
 
     /// Takes over a descriptor.
     ///

@@ -6,6 +6,10 @@ package enum ProcessList {
         package var pid: Int32
         package var parent: Int32?
         package var threads: Int
+
+        package init(pid: Int32, parent: Int32?, threads: Int) {
+            (self.pid, self.parent, self.threads) = (pid, parent, threads)
+        }
     }
 
     /// Every process that is listed; those that come and go meanwhile may be missing.
@@ -17,12 +21,15 @@ package enum ProcessList {
             let name = withUnsafePointer(to: entry.pointee.d_name) { start in
                 start.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
             }
-            guard let pid = Int32(name), pid > 0, let stat = contents(of: "/proc/\(pid)/stat"),
-                let member = Member(pid: pid, stat: stat)
-            else { continue }
+            guard let pid = Int32(name), pid > 0, let member = member(pid) else { continue }
             members.append(member)
         }
         return members
+    }
+
+    /// One process, by number.
+    package static func member(_ pid: Int32) -> Member? {
+        contents(of: "/proc/\(pid)/stat").flatMap { Member(pid: pid, stat: $0) }
     }
 
     private static func contents(of path: String) -> [UInt8]? {

@@ -15,6 +15,7 @@ package final class ExecJournal: ExecHistory, Sendable {
     private let clock: EventClockReadings
     private let isStopped = Atomic(false)
     private let wake: JournalWake
+    private let scripts = Mutex<ScriptGuard?>(nil)
     private let notices = DispatchQueue(label: "mintmark.exec-journal.notices", qos: .userInitiated)
 
     /// Starts the journal.
@@ -40,6 +41,15 @@ package final class ExecJournal: ExecHistory, Sendable {
         }
         self.core = Mutex(core)
         self.core.withLock { $0.addOlderProcesses() }
+        if !configuration.guarded.isEmpty {
+            guard let command = configuration.guardian else {
+                throw JournalUnavailable("scripts are to be guarded, but there is no guardian")
+            }
+            do {
+                let guarding = try ScriptGuard(configuration.guarded, command) { [weak self] in self }
+                scripts.withLock { $0 = guarding }
+            } catch { throw JournalUnavailable("\(error)") }
+        }
         if configuration.runsInBackground {
             let thread = Thread { [weak self] in Self.run { self } }
             thread.name = "exec-journal"
@@ -47,11 +57,15 @@ package final class ExecJournal: ExecHistory, Sendable {
         }
     }
 
-    deinit { wake.signal() }
+    deinit {
+        scripts.withLock { $0?.stop() }
+        wake.signal()
+    }
 
     /// Stops; from now on nothing is known of any process.
     package func stop() {
         isStopped.store(true, ordering: .sequentiallyConsistent)
+        scripts.withLock { $0?.stop() }
         wake.signal()
         core.withLock { $0.close() }
     }
@@ -116,6 +130,9 @@ package final class ExecJournal: ExecHistory, Sendable {
     package var status: JournalStatus {
         var status = core.withLock { $0.snapshot }
         status.hashing = hasher.load
+        if let guarding = scripts.withLock({ $0?.status }) {
+            (status.guardState, status.held, status.letGo) = (guarding.state, guarding.held, guarding.letGo)
+        }
         return status
     }
 

@@ -17,7 +17,7 @@ package struct ExecLedger: Sendable {
         /// Grows when events are lost; what is older may be wrong.
         package var epoch: UInt64
         /// What the process or its threads opened to execute it since the exec before, the program among it.
-        package var opened: [FileHandle] = []
+        package var opened: [KernelFileHandle] = []
         /// Whether more was opened than is kept, or some of it was not seen.
         package var openedIsPartial = false
         fileprivate var tracer: Int32?
@@ -84,7 +84,7 @@ package struct ExecLedger: Sendable {
     }
 
     private struct Opened {
-        var file: FileHandle
+        var file: KernelFileHandle
         var readAt: UInt64
     }
 

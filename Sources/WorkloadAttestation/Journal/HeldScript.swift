@@ -3,15 +3,18 @@ package import LinuxKernel
 /// A script that was looked at while its exec was held, and is watched for writers since.
 package final class HeldScript: Sendable {
     package let file: ExecutedFile
-    package let handle: FileHandle?
+    package let handle: KernelFileHandle?
     private let script: ExecutedScript
 
     init(file: ExecutedFile, script: ExecutedScript) {
         (self.file, self.script, handle) = (file, script, script.handle)
     }
 
-    /// Whether nobody has opened it for writing since.
-    var stands: Bool { script.leaseStands }
+    /// Whether nobody has opened it for writing since, as far as that is watched.
+    var stands: Bool {
+        guard case .measured = file.digest else { return true }
+        return script.leaseStands
+    }
 
     func release() { script.releaseLease() }
 }

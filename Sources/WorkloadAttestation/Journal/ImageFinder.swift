@@ -57,8 +57,7 @@ struct ImageFinder {
     ) -> ExecutedFile.DigestState {
         if let digest = journal.core.withLock({ $0.digest(of: running.file.identity) }) { return .measured(digest) }
         let identity = running.file.identity
-        let refusal = journal.hasher.hash(running.file, owner: running.facts.owner) { [weak journal, clock] outcome in
-            guard let journal else { return }
+        let refusal = journal.hasher.hash(running.file, owner: running.facts.owner) { [journal, clock] outcome in
             let state: ExecutedFile.DigestState
             switch outcome {
             case .failed(let gap): state = .unmeasured(gap)

@@ -8,7 +8,7 @@ package import LinuxKernel
 /// call returns. A failed exec closes the script before the process can do anything else.
 package struct ScriptHolds<Script: Sendable>: Sendable {
     private struct Hold {
-        var handle: FileHandle
+        var handle: KernelFileHandle
         var script: Script
     }
 
@@ -25,7 +25,7 @@ package struct ScriptHolds<Script: Sendable>: Sendable {
     /// Notes a script whose exec is held.
     ///
     /// The queue of file events must be empty of this process's: the kernel joins equal events, also across others.
-    package mutating func hold(_ script: Script, _ handle: FileHandle, by process: Int32) {
+    package mutating func hold(_ script: Script, _ handle: KernelFileHandle, by process: Int32) {
         chains[process, default: Chain()].holds.append(Hold(handle: handle, script: script))
         chains[process]?.ledOn = false
     }

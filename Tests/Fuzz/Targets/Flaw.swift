@@ -26,4 +26,12 @@ struct Flaw {
         }
         return Array(input.prefix(end))
     }
+
+    /// A netlink message as a lenient reader takes it, which does not look at its type.
+    func message(_ input: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+        guard input.count >= 6 else { return input }
+        var lenient = input
+        (lenient[lenient.startIndex + 4], lenient[lenient.startIndex + 5]) = (3, 0)
+        return lenient
+    }
 }

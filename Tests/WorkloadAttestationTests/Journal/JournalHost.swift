@@ -22,11 +22,31 @@ enum JournalHost {
     static let compiler: String? = ["/usr/bin/clang", "/usr/bin/cc", "/opt/swift/usr/bin/clang", "/usr/bin/gcc"]
         .first { access($0, X_OK) == 0 }
 
+    /// The program of Tests/JournalHost, next to this one.
+    static func program() throws -> String {
+        let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+        for folder in [own, CommandLine.arguments[0]] {
+            let path = URL(fileURLWithPath: folder).deletingLastPathComponent().appendingPathComponent("journal-host")
+                .path
+            if access(path, X_OK) == 0 { return path }
+        }
+        for word in CommandLine.arguments where word.hasSuffix(".xctest") {
+            let path = URL(fileURLWithPath: word).deletingLastPathComponent().appendingPathComponent("journal-host")
+                .path
+            if access(path, X_OK) == 0 { return path }
+        }
+        throw LinuxError("find journal-host", code: ENOENT)
+    }
+
     static func bootID() throws -> String {
         try String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)
             .trimmingCharacters(in: .whitespacesAndNewlines)
     }
 }
+
+/// One after the other: they start programs that they have just written.
+@Suite("Exec journal", .serialized)
+enum JournalTests {}
 
 /// A folder on a file system of its own, in an image file that is mounted for the test, so that marks concern no other.
 final class ImageMount {
@@ -130,12 +150,33 @@ final class TestProcess {
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
-        let code = posix_spawn(&pid, path, &actions, nil, words, environ)
+        var code = posix_spawn(&pid, path, &actions, nil, words, environ)
+        // Another test may be starting a program, which inherits what is open for writing until it is executed.
+        for _ in 0..<100 where code == ETXTBSY {
+            usleep(10_000)
+            code = posix_spawn(&pid, path, &actions, nil, words, environ)
+        }
         try #require(code == 0, "\(path): \(String(cString: strerror(code)))")
         self.pid = pid
         pidfd = try ProcessHandle(pid: pid)
         instance = ProcessInstance(
             bootID: try JournalHost.bootID(), mark: .pidfs(inode: try #require(ProcessHandle.pidfsInode(of: pid))))
+    }
+
+    /// What a journal knows once its exec is done: whoever starts a program goes on a little earlier.
+    func record(in journal: ExecJournal, after generation: UInt64 = 0) -> Fact<ExecRecord> {
+        var record = journal.record(of: instance, pid: pid)
+        _ = eventually {
+            record = journal.record(of: instance, pid: pid)
+            return record.value.map { $0.generation > generation } ?? true
+        }
+        return record
+    }
+
+    /// The same, once its program is measured.
+    func settled(in journal: ExecJournal) async throws -> Fact<ExecRecord> {
+        _ = record(in: journal)
+        return try await journal.settled(instance, pid: pid, within: .seconds(20))
     }
 
     func end() {
