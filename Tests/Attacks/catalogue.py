@@ -99,6 +99,7 @@ ATTACKS = [
     Attack("X9", "traced-from-start", ("traced",), control="trusted", least=3, wins_at_1=True),
     Attack("A5", "inject-process-vm-writev", ("dirty-code", "traced"), control="trusted", least=3, wins_at_1=True),
     Attack("X10", "inject-anonymous-code", ("anonymous-code", "traced"), control="trusted", wins_at_1=True),
+    Attack("X15", "inject-connection", ("traced",), control="trusted", least=3, wins_at_1=True),
     Attack(
         *("A5", "data-process-vm-writev", ()),
         control="trusted",
@@ -120,12 +121,12 @@ ATTACKS = [
     # What happens after the stream was opened.
     Attack("A12", "stream-then-exec", ("image-changed",), after="own", act="push", ends=IN_VAIN),
     Attack("A12", "stream-then-exec-itself", ("image-changed",), after="own", act="push", ends=IN_VAIN),
-    Attack("A12", "stream-then-library", ("unknown-code",), after="own", act="push", least=3, wins_at_1=True),
-    Attack("A12", "stream-then-executable-memory", ("anonymous-code",), after="own", act="push", wins_at_1=True),
-    Attack("A12", "stream-then-patched-text", ("dirty-code",), after="own", act="push", least=3, wins_at_1=True),
-    Attack("A12", "stream-then-attach", ("traced",), control="trusted", act="push", least=3, wins_at_1=True),
-    Attack("A12", "stream-then-seize", ("traced",), control="trusted", act="push", wins_at_1=True),
-    Attack("A12", "stream-then-patch", ("dirty-code",), control="trusted", act="push", least=3, wins_at_1=True),
+    Attack("A12", "stream-then-library", ("unknown-code",), after="own", act="push", least=3),
+    Attack("A12", "stream-then-executable-memory", ("anonymous-code",), after="own", act="push"),
+    Attack("A12", "stream-then-patched-text", ("dirty-code",), after="own", act="push", least=3),
+    Attack("A12", "stream-then-attach", ("traced",), control="trusted", act="push", least=3),
+    Attack("A12", "stream-then-seize", ("traced",), control="trusted", act="push"),
+    Attack("A12", "stream-then-patch", ("dirty-code",), control="trusted", act="push", least=3),
     # Senders that are not who they say.
     Attack("A13", "forged-sender", ("foreign-namespace", "image-changed")),
     Attack("A13", "forged-sender-in-backlog", ("foreign-namespace", "image-changed"), act="stopped"),

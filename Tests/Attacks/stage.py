@@ -89,15 +89,17 @@ class Verdict:
     message: str
     note: str
     pings: int
+    # From before it connected, in seconds, where that was measured.
+    seconds: float = 0
     kernel_refuses: str = ""
 
     @staticmethod
     def of(told: dict) -> Verdict:
         if "kernel_refuses" in told:
-            return Verdict((), "kernel", "", "", 0, told["kernel_refuses"])
+            return Verdict((), "kernel", "", "", 0, kernel_refuses=told["kernel_refuses"])
         status = told["status"]
         ended = CODES.get(status, f"status {status}") if status >= 0 else told["ending"] or "silence"
-        return Verdict(tuple(told["ids"]), ended, told["message"], told["note"], told["pings"])
+        return Verdict(tuple(told["ids"]), ended, told["message"], told["note"], told["pings"], told.get("seconds", 0))
 
 
 class Player:

