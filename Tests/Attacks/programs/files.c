@@ -262,29 +262,34 @@ static int store_during_exec(void) {
     }
     int ran = 0, busy = 0, served_wrongly = 0, served = 0;
     double deadline = now_seconds() + 2;
+    volatile int *mapped = mmap(NULL, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     while (now_seconds() < deadline) {
         int out[2];
         if (pipe(out)) broken("pipe");
-        // Maps the right bytes, and stores the wrong one at the last moment.
+        // Holds the right bytes; lets go at a moment that nobody knows, every other time after storing a wrong one.
+        bool stores = ran % 2 == 0;
+        long delay = (rand() % 4000) * 20;
+        *mapped = 0;
         pid_t writer = fork();
         if (writer == 0) {
             int fd = open(path, O_RDWR | O_CLOEXEC);
             char *bytes = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
             close(fd);
             bytes[at] = '0';
-            for (volatile int i = 0; i < (rand() % 2000) * 20; i++) {
+            *mapped = 1;
+            for (volatile long i = 0; i < delay; i++) {
             }
-            bytes[at] = '1';
+            if (stores) bytes[at] = '1';
             munmap(bytes, (size_t)size);
             _exit(0);
         }
+        while (!*mapped && kill(writer, 0) == 0) sched_yield();
         pid_t runner = fork();
         if (runner == 0) {
             dup2(out[1], 1);
-            for (int i = 0; i < 200; i++) execl(path, path, "fetch", socket_path, (char *)NULL);
+            for (int i = 0; i < 2000; i++) execl(path, path, "fetch", socket_path, (char *)NULL);
             _exit(70);
         }
-        rand();
         close(out[1]);
         char said[2000];
         ssize_t count = read(out[0], said, sizeof said - 1);
