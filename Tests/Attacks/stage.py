@@ -11,6 +11,7 @@ import select
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -19,9 +20,11 @@ from pathlib import Path
 import levels
 import mintmark
 import pytest
-from mintmark import Account, Up, clean_environment, sha256, sid
+from mintmark import NOBODY, Account, Up, clean_environment, sha256, sid
 
 SOURCES = Path(__file__).resolve().parent / "programs"
+# What a driver does not use of the ways to link is no mistake.
+FLAGS = ("-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-unused-command-line-argument")
 TRUSTED, OWN, BY_PATH, DYNAMIC = (sid(f"/{name}") for name in ("trusted", "own", "by-path", "dynamic"))
 LEVELS = (1, 2, 3)
 # How long an attacker may take until it tells how things went.
@@ -33,8 +36,12 @@ PATIENCE = 22.0
 
 @dataclasses.dataclass(frozen=True)
 class Programs:
-    """What was compiled from the folder 'programs'."""
+    """What was compiled from the folder 'programs', on a mount of its own, which the exec journal can watch.
 
+    Whatever is to be measured is executed from there.
+    """
+
+    mount: Path
     folder: Path
     attacker: Path
     trusted: Path
@@ -47,31 +54,65 @@ class Programs:
         compiler = shutil.which("cc") or shutil.which("clang")
         if compiler is None:
             pytest.skip("needs a C compiler, 'cc' or 'clang'")
-        # Not under /tmp/…/ of one test: the whole run shares them. Passable, readable, and root's.
-        folder = Path(tempfile.mkdtemp(prefix="mm-programs-", dir="/tmp"))
-        folder.chmod(0o755)
-        # A mount of its own, so that the exec journal can watch it and nothing else.
-        subprocess.run(["mount", "--bind", folder, folder], check=False, capture_output=True)
-        made = Programs(folder, *(folder / n for n in ("attacker", "trusted", "dynamic", "injected.so", "luck")))
-        parts = ("attacker", "handover", "exelink", "patching", "files", "streams", "ring")
-        # Linked to different places, so that one can be mapped into the other where it belongs.
-        jobs = [
-            [made.attacker, *(f"{part}.c" for part in parts), "-static-pie", "-fPIE", "-pthread"],
-            [made.trusted, "trusted.c", "-static", "-no-pie", "-fno-pie"],
-            [folder / "libmotto.so", "motto.c", "-shared", "-fPIC"],
-            [made.injected, "injected.c", "-shared", "-fPIC"],
-            [made.luck, "luck.c"],
-            [made.dynamic, "trusted.c", "-DWITH_MOTTO", f"-L{folder}", "-lmotto", "-Wl,-rpath,$ORIGIN"],
-        ]
-        for name, *rest in jobs:
-            command = [compiler, "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O1", "-o", name, *rest]
-            ended = subprocess.run(list(map(str, command)), cwd=SOURCES, capture_output=True, text=True, timeout=60)
-            assert ended.returncode == 0, f"{' '.join(map(str, command))}\n{ended.stderr}"
+        # Passable, readable, and root's.
+        mount = Path(tempfile.mkdtemp(prefix="mm-stage-", dir="/tmp"))
+        mount.chmod(0o755)
+        subprocess.run(["mount", "--bind", mount, mount], check=False, capture_output=True)
+        folder = mount / "programs"
+        folder.mkdir(0o755)
+        names = ("attacker", "trusted", "dynamic", "injected.so", "luck")
+        made = Programs(mount, folder, *(folder / name for name in names))
+        try:
+            made._compile(compiler)
+        except BaseException:
+            made.remove()
+            raise
         return made
 
+    def _compile(self, compiler: str) -> None:
+        parts = ("attacker", "handover", "exelink", "patching", "files", "streams", "ring")
+        attacker = [self.attacker, *(f"{part}.c" for part in parts), "-pthread"]
+        # Attacker and trusted program are linked to different places, so that one can be mapped into the other where it
+        # belongs. Not every linker knows the first way.
+        ways = (["-static-pie", "-fPIE"], ["-static", "-no-pie", "-fno-pie", "-Wl,-Ttext-segment=0x10000000"])
+        jobs = [
+            [[*attacker, *way] for way in ways],
+            [[self.trusted, "trusted.c", "-static", "-no-pie", "-fno-pie"]],
+            [[self.folder / "libmotto.so", "motto.c", "-shared", "-fPIC"]],
+            [[self.injected, "injected.c", "-shared", "-fPIC"]],
+            [[self.luck, "luck.c"]],
+            [[self.dynamic, "trusted.c", "-DWITH_MOTTO", f"-L{self.folder}", "-lmotto", "-Wl,-rpath,$ORIGIN"]],
+        ]
+        for attempts in jobs:
+            for attempt in attempts:
+                command = [compiler, *FLAGS, "-o", *map(str, attempt)]
+                ended = subprocess.run(command, cwd=SOURCES, capture_output=True, text=True, timeout=60)
+                if ended.returncode == 0:
+                    break
+            assert ended.returncode == 0, f"{' '.join(command)}\n{ended.stderr}"
+
     def remove(self) -> None:
-        subprocess.run(["umount", "--lazy", self.folder], check=False, capture_output=True)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.mount, ignore_errors=True)
+        subprocess.run(["umount", "--lazy", self.mount], check=False, capture_output=True)
+        shutil.rmtree(self.mount, ignore_errors=True)
+
+    def interpreter(self, name: str) -> Path:
+        """A copy of 'python3' or 'node' that every user may run; the test is skipped where there is none."""
+        copy = self.mount / name
+        if not copy.exists():
+            found = (f"/usr/bin/{name}", f"/usr/local/bin/{name}", shutil.which(name) or "", sys.executable)
+            for path in filter(os.path.exists, map(os.path.realpath, filter(None, found))):
+                if not os.path.basename(path).startswith(name.rstrip("3")):
+                    continue
+                shutil.copy(path, copy)
+                copy.chmod(0o755)
+                with contextlib.suppress(OSError, AssertionError):
+                    script = ("-c", "import json, socket") if name == "python3" else ("-e", "0")
+                    if mintmark.run(*script, program=copy, account=NOBODY, timeout=20).code == 0:
+                        return copy
+                copy.unlink()
+            pytest.skip(f"needs a '{name}' that every user may run from another folder")
+        return copy
 
 
 # --- What an attacker reports ---------------------------------------------------------------------
@@ -181,7 +222,7 @@ class Stage:
 
     @staticmethod
     def open(programs: Programs, start_up: Callable[..., Up]) -> Stage:
-        stage = Stage(programs, start_up(*levels.agent_flags(programs.folder)))
+        stage = Stage(programs, start_up(*levels.agent_flags(programs.mount)))
         for level in stage.levels:
             stage.enter(level)
         return stage
@@ -239,7 +280,7 @@ class Stage:
     @contextlib.contextmanager
     def work(self, account: Account):
         """A folder of the attacker's own."""
-        path = Path(tempfile.mkdtemp(prefix="mm-work-", dir="/tmp"))
+        path = Path(tempfile.mkdtemp(prefix="work-", dir=self.programs.mount))
         os.chown(path, account.uid, account.gid)
         path.chmod(0o755)
         try:

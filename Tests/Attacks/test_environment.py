@@ -8,7 +8,6 @@ import shutil
 
 import levels
 import pytest
-from interpreters import interpreter
 from mintmark import Account, sha256, sid
 from reasons import pattern
 from stage import DYNAMIC, SOURCES, TRUSTED, Stage
@@ -88,7 +87,7 @@ def test_zero_inside_is_not_zero_outside(stage: Stage):
 
 @pytest.fixture(scope="module")
 def python_agent(stage: Stage):
-    python = interpreter("python3")
+    python = stage.programs.interpreter("python3")
     account = Account(61900, 61900)
     identity = sid("/python-agent")
     selectors = (f"unix:uid:{account.uid}", f"unix:sha256:{sha256(python)}")
@@ -119,7 +118,7 @@ def test_gap_python_obeys_its_environment(stage: Stage, python_agent):
 
 def test_gap_node_obeys_its_environment(stage: Stage):
     """A6 as far as mappings do not reach."""
-    node = interpreter("node")
+    node = stage.programs.interpreter("node")
     account, identity = Account(61901, 61901), sid("/node-agent")
     selectors = (f"unix:uid:{account.uid}", f"unix:sha256:{sha256(node)}")
     more = [*levels.force_flags(), *levels.jit_flags()]

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from interpreters import interpreter
 from mintmark import Account
 from stage import SOURCES, Player, Programs, Verdict
 
@@ -106,14 +105,14 @@ def test_the_client_in_c_answers(agent: Path, programs: Programs):
 def test_the_client_in_python_answers(agent: Path, programs: Programs, module_home: Path):
     script = module_home / "fetch.py"
     script.write_text((SOURCES / "fetch.py").read_text())
-    verdict = run(interpreter("python3"), script, agent)
+    verdict = run(programs.interpreter("python3"), script, agent)
     assert (verdict.ids, verdict.pings) == ((IDENTITY,), 1), verdict
 
 
 def test_the_client_in_node_answers(agent: Path, programs: Programs, module_home: Path):
     script = module_home / "fetch.js"
     script.write_text((SOURCES / "fetch.js").read_text())
-    assert run(interpreter("node"), script, agent).ids == (IDENTITY,)
+    assert run(programs.interpreter("node"), script, agent).ids == (IDENTITY,)
 
 
 def test_the_mute_one_hears_the_challenge_and_gets_nothing(agent: Path, programs: Programs):

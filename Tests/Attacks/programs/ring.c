@@ -101,11 +101,14 @@ static int timed(void) {
     t = talk_over(fd);
     struct ring r = make_ring(0);
     if (pipe2(gone, O_CLOEXEC)) broken("pipe");
+    nap(0.05);
+    staged("connected"); // the test stops the agent
     if (attacking && fork() == 0) {
         close(gone[1]);
         while (read(gone[0], &nothing, 1) < 0 && errno == EINTR) {
         }
         nap(0.4); // nothing may be said before the greeting
+        staged("executed"); // and lets it go on
         hear(&t, 1, 2);
         report(&t, "written by the kernel after the exec");
         return 0;
@@ -126,6 +129,7 @@ static int timed(void) {
     if (syscall(SYS_io_uring_enter, r.fd, 2, 0, 0, NULL, 0) != 2) broken("submit");
     if (attacking) become_trusted("wait");
     nap(0.4);
+    staged("said");
     hear(&t, 1, 6);
     report(&t, "written by the kernel a moment later");
     return 0;
