@@ -12,6 +12,17 @@ A row names a part of 'programs/attacker' and says
 * what the test does while the attacker waits.
 
 Numbers A1 to A14 are those of the threat model; those with an X are beyond it.
+
+Most of these take the identity from an agent that asks for SO_PEERCRED at connect and hashes /proc/PID/exe. Some do not,
+and are here so that this stays so when more is remembered or looked up:
+
+* connector-dies, stolen-from-the-dead, number-used-again: a pidfd refuses them; a look-up by number would not;
+* replaced-file, decoy-chroot, forged-names: reading through /proc/PID/exe refuses them; reading a path or argv would not;
+* the cache-… rows, store-during-exec and sparse-file: hashing everything each time refuses them, or takes too long; a
+  cache, and digests taken at exec, have to be as careful;
+* ring-polled: the kernel ends the thread that would write; the socket's server must not take that for a caller;
+* link-without-namespace, link-exe-file-own-namespace, link-file-still-mapped, forged-without-namespace: the kernel
+  refuses them; should one ever not, the agent has to.
 """
 
 from __future__ import annotations
@@ -81,7 +92,7 @@ ATTACKS = [
     Attack("A4", "link-code-in-trusted-file", ("link-mismatch", "not-mapped", "dirty-code"), wins_at_1=True),
     Attack("A4", "link-decoy-and-anonymous", ("link-mismatch", "anonymous-code"), wins_at_1=True),
     Attack("A4", "link-decoy-and-own-file", ("link-mismatch", "unknown-code"), least=3, wins_at_1=True),
-    Attack("A4", "link-decoy-and-trusted-file", ("link-mismatch", "dirty-code"), least=3, wins_at_1=True),
+    Attack("A4", "link-decoy-and-trusted-file", ("link-mismatch", "dirty-code"), wins_at_1=True),
     Attack("A4", "link-decoy-own-namespace", ("link-mismatch", "unknown-code"), least=3, wins_at_1=True),
     Attack("A4", "link-after-connecting", ("link-mismatch", "not-mapped", "anonymous-code"), wins_at_1=True),
     Attack("A4", "link-without-namespace", (), ends=BY_KERNEL),
@@ -90,26 +101,26 @@ ATTACKS = [
     # Code that is in no file, in the attacker's own program.
     Attack("A4", "anonymous-executable-memory", ("anonymous-code",), after="own", wins_at_1=True),
     Attack("A4", "executable-stack", ("anonymous-code",), after="own", wins_at_1=True),
-    Attack("A5", "patched-text", ("dirty-code",), after="own", least=3, wins_at_1=True),
+    Attack("A5", "patched-text", ("dirty-code",), after="own", wins_at_1=True),
     # Others at work on the trusted program.
-    Attack("A5", "patch-proc-mem", ("dirty-code",), control="trusted", least=3, wins_at_1=True),
-    Attack("A5", "patch-poketext", ("dirty-code", "traced"), control="trusted", least=3, wins_at_1=True),
+    Attack("A5", "patch-proc-mem", ("dirty-code",), control="trusted", wins_at_1=True),
+    Attack("A5", "patch-poketext", ("dirty-code", "traced"), control="trusted", wins_at_1=True),
     Attack("A5", "traced", ("traced",), control="trusted", wins_at_1=True),
-    Attack("A5", "attach-and-detach", ("traced",), control="trusted", least=3, wins_at_1=True),
-    Attack("X9", "traced-from-start", ("traced",), control="trusted", least=3, wins_at_1=True),
-    Attack("A5", "inject-process-vm-writev", ("dirty-code", "traced"), control="trusted", least=3, wins_at_1=True),
+    Attack("A5", "attach-and-detach", ("traced",), control="trusted", wins_at_1=True),
+    Attack("X9", "traced-from-start", ("traced",), control="trusted", wins_at_1=True),
+    Attack("A5", "inject-process-vm-writev", ("dirty-code", "traced"), control="trusted", wins_at_1=True),
     Attack("X10", "inject-anonymous-code", ("anonymous-code", "traced"), control="trusted", wins_at_1=True),
-    Attack("X15", "inject-connection", ("traced",), control="trusted", least=3, wins_at_1=True),
+    Attack("X15", "inject-connection", ("traced",), control="trusted", wins_at_1=True),
     Attack(
         *("A5", "data-process-vm-writev", ()),
         control="trusted",
         gap="data alone was changed: no code, no ptrace; what approved code does with other data is not attested",
     ),
     # Names and files.
-    Attack("A7", "decoy-bind", ("other-mount-namespace", "no-match"), control="trusted"),
-    Attack("A7", "decoy-overlay", ("other-mount-namespace", "no-match"), control="trusted"),
-    Attack("A7", "decoy-chroot", ("other-mount-namespace", "no-match"), control="trusted"),
-    Attack("A7", "decoy-pivot", ("other-mount-namespace", "no-match"), control="trusted"),
+    Attack("A7", "decoy-bind", ("no-match",), control="trusted"),
+    Attack("A7", "decoy-overlay", ("no-match",), control="trusted"),
+    Attack("A7", "decoy-chroot", ("no-match",), control="trusted"),
+    Attack("A7", "decoy-pivot", ("no-match",), control="trusted"),
     Attack("A7", "memfd-copy", ("memfd",), control="trusted", wins_at_1=True),
     Attack("A7", "replaced-file", ("no-match",), control="trusted", act="nothing"),
     Attack("A8", "number-used-again", ("peer-exited", "other-sender"), act="number", ends=IN_VAIN),
@@ -123,10 +134,10 @@ ATTACKS = [
     Attack("A12", "stream-then-exec-itself", ("image-changed",), after="own", act="push", ends=IN_VAIN),
     Attack("A12", "stream-then-library", ("unknown-code",), after="own", act="push", least=3),
     Attack("A12", "stream-then-executable-memory", ("anonymous-code",), after="own", act="push"),
-    Attack("A12", "stream-then-patched-text", ("dirty-code",), after="own", act="push", least=3),
-    Attack("A12", "stream-then-attach", ("traced",), control="trusted", act="push", least=3),
+    Attack("A12", "stream-then-patched-text", ("dirty-code",), after="own", act="push"),
+    Attack("A12", "stream-then-attach", ("traced",), control="trusted", act="push"),
     Attack("A12", "stream-then-seize", ("traced",), control="trusted", act="push"),
-    Attack("A12", "stream-then-patch", ("dirty-code",), control="trusted", act="push", least=3),
+    Attack("A12", "stream-then-patch", ("dirty-code",), control="trusted", act="push"),
     # Senders that are not who they say.
     Attack("A13", "forged-sender", ("foreign-namespace", "image-changed")),
     Attack("A13", "forged-sender-in-backlog", ("foreign-namespace", "image-changed"), act="stopped"),

@@ -36,8 +36,6 @@ def programs() -> Iterator[Programs]:
 
 
 @pytest.fixture(scope="module")
-def stage(programs: Programs, start_module_up) -> Iterator[Stage]:
+def stage(programs: Programs, start_module_up) -> Stage:
     """An agent, with identities for the trusted program and for honest runs of the attacker's."""
-    made = Stage.open(programs, start_module_up)
-    yield made
-    made.close()
+    return Stage.open(programs, start_module_up)

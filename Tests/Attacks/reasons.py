@@ -8,27 +8,23 @@ from __future__ import annotations
 
 REASONS: dict[str, str] = {
     # The connection and its sender.
-    "other-sender": r"other-sender|another process (wrote|sent)|sender .* is not the (connector|peer)",
-    "unanswered-challenge": r"challenge .*(unanswered|not answered|timed out|expired)|liveness",
-    "image-changed": r"image.changed|executed .* since|exec generation|another image",
-    "peer-exited": r"peer (has )?exited|process is gone|has ended|exited",
-    "foreign-namespace": r"(pid|user|foreign).namespace",
+    "other-sender": r"sender_is_another_process|another process wrote",
+    "unanswered-challenge": r"live-connection|challenge",
+    "image-changed": r"same-image|executed another program|changed meanwhile",
+    "peer-exited": r"peer_gone|process is gone|exited",
+    "foreign-namespace": r"own-number|PID namespace",
     # The executable.
-    "link-mismatch": r"exe.link.mismatch|link .* not .*executed",
-    "not-mapped": r"executable is not mapped|entry point",
-    "unmeasured": r"unmeasured|not measured|measured at exec",
-    "memfd": r"memfd|filesystem|unmeasured|not measured",
-    "other-mount-namespace": r"mount.namespace|namespace",
-    "no-match": r"no identity issued|no entry",
-    "too-large": r"too large|size limit|exceeds",
+    "link-mismatch": r"measured-exec|exe link|its link names another",
+    "not-mapped": r"entry-point",
+    "memfd": r"file-system|executable-digest|measured-exec",
+    "no-match": r"no identity issued",
+    "too-large": r"larger than|executable-digest",
     # Code.
-    "anonymous-code": r"anonymous executable|anon.exec",
-    "unknown-code": r"unknown .*mapping|executable mapping|unmeasured library|writable by",
-    "dirty-code": r"private dirty|dirty (text|code|page)|text .*(changed|written|modified)",
+    "anonymous-code": r"no-anonymous-code",
+    "unknown-code": r"known-libraries",
+    "dirty-code": r"unchanged-code",
     # Others at work on the process.
-    "traced": r"traced|tracer|ptrace",
-    # Costs.
-    "over-budget": r"budget|too many|overload",
+    "traced": r"not-traced|untainted",
 }
 
 

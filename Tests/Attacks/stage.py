@@ -340,6 +340,3 @@ class Stage:
         finally:
             for entry in made:
                 self.up.cli("entry", "delete", entry).expect(0)
-
-    def close(self) -> None:
-        pass

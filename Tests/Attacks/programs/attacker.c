@@ -1,11 +1,12 @@
 #include "attacker.h"
 
 bool attacking;
-const char *socket_path, *trusted_path, *work_path, *form = "";
+const char *socket_path, *trusted_path, *work_path;
 
 static void say_and_exit(const char *key, const char *what, int code) {
     char line[400];
-    int count = snprintf(line, sizeof line, "{\"%s\":\"%s: %s\"}\n", key, what, strerror(errno));
+    int count = snprintf(line, sizeof line, "{\"%s\":\"%s%s%s\"}\n", key, what, errno ? ": " : "",
+                         errno ? strerror(errno) : "");
     if (write(1, line, (size_t)count) < 0) _exit(3);
     _exit(code);
 }
@@ -129,7 +130,6 @@ int main(int count, char **arguments) {
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
         for (const struct attack *a = tables[i]; a->name; a++) {
             if (strcmp(a->name, arguments[1])) continue;
-            form = a->name;
             return a->play();
         }
     }

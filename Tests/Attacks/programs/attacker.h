@@ -16,8 +16,6 @@
 
 extern bool attacking;
 extern const char *socket_path, *trusted_path, *work_path;
-// Beside the trusted program: its dynamically linked twin, and a shared object of the attacker's.
-extern const char *form;
 
 // The kernel or the host lacks what the attack needs: the test is skipped by name with the reason.
 _Noreturn void unsupported(const char *what);

@@ -108,12 +108,15 @@ static int memfd_copy(void) {
     unsupported("executing a memfd");
 }
 
-// Runs from a path at which, when the agent looks, the trusted program's bytes are; in the control it is the other way
-// around: the trusted program runs, and its file is replaced by something else.
+// Long enough that a file counts as older than what happens next.
+static void let_it_age(void) { nap(0.15); }
+
+// Runs from a path at which, when the agent looks, the trusted program's bytes are.
 static int replaced_file(void) {
     const char *path = in_work("program"), *other = in_work("other");
     copy_file(attacking ? own_path() : trusted_path, path, 0755);
     copy_file(attacking ? trusted_path : own_path(), other, 0755);
+    let_it_age();
     if (attacking) {
         int go[2], gone[2];
         char nothing;
@@ -132,8 +135,6 @@ static int replaced_file(void) {
         broken("exec");
     }
     struct victim v = start_trusted(path, "later", false);
-    if (rename(other, path) != 0) broken("rename");
-    staged("replaced");
     say_line(v.in);
     return relay_verdict(&v);
 }
@@ -200,7 +201,7 @@ static int change_behind_the_cache(void (*change)(const char *, off_t, const str
     off_t size;
     copy_file(trusted_path, path, 0755);
     off_t at = ballast_offset(path, &size);
-    nap(0.05); // past the time in which nothing may be remembered
+    let_it_age();
     if (!fetch_quietly(path) || !fetch_quietly(path)) broken("the honest copy is refused");
     if (stat(path, &before) != 0) broken("stat");
     if (attacking) {
@@ -209,6 +210,7 @@ static int change_behind_the_cache(void (*change)(const char *, off_t, const str
         if (utimensat(AT_FDCWD, path, times, 0) != 0) broken("utimensat");
         struct stat after;
         stat(path, &after);
+        let_it_age();
         if (after.st_size != before.st_size || after.st_mtim.tv_nsec != before.st_mtim.tv_nsec) broken("not the same");
     }
     execl(path, path, "fetch", socket_path, (char *)NULL);
@@ -232,14 +234,20 @@ static void change_by_mapping(const char *path, off_t at, const struct stat *bef
 }
 
 static void change_by_the_same_inode(const char *path, off_t at, const struct stat *before) {
-    struct stat now;
-    for (int i = 0; i < 100; i++) {
-        unlink(path);
-        copy_file(trusted_path, path, 0755);
-        stat(path, &now);
-        if (now.st_ino == before->st_ino) break;
+    struct stat now = {0};
+    unlink(path);
+    // Others may be given the number first: keep what is not it.
+    for (int i = 0; i < 500 && now.st_ino != before->st_ino; i++) {
+        char name[300];
+        snprintf(name, sizeof name, "%s.%d", path, i);
+        int fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+        if (fd < 0 || fstat(fd, &now) != 0) broken("make a file");
+        close(fd);
+        if (now.st_ino == before->st_ino && rename(name, path) != 0) broken("rename");
     }
-    if (now.st_ino != before->st_ino) unsupported("this filesystem does not use an inode number again");
+    errno = 0;
+    if (now.st_ino != before->st_ino) unsupported("an inode number that is used again");
+    copy_file(trusted_path, path, 0755);
     change_in_place(path, at, before);
 }
 
@@ -257,6 +265,7 @@ static int store_during_exec(void) {
     copy_file(trusted_path, path, 0755);
     off_t at = ballast_offset(path, &size);
     if (!attacking) {
+        let_it_age();
         execl(path, path, "fetch", socket_path, (char *)NULL);
         broken("exec");
     }
@@ -330,6 +339,7 @@ static int sparse_file(void) {
     const char *path = in_work("sparse");
     copy_file(trusted_path, path, 0755);
     if (attacking && truncate(path, 10ll << 30) != 0) unsupported("sparse files of this size");
+    let_it_age();
     execl(path, path, "fetch", socket_path, (char *)NULL);
     broken("exec");
 }
