@@ -13,11 +13,12 @@ A row names a part of 'programs/attacker' and says
 
 Numbers A1 to A14 are those of the threat model; those with an X are beyond it.
 
-Most of these take the identity from an agent that asks for SO_PEERCRED at connect and hashes /proc/PID/exe. Some do not,
-and are here so that this stays so when more is remembered or looked up:
+Most of these take the identity from an agent that asks for SO_PEERCRED at connect and hashes /proc/PID/exe. Some do
+not, and are here so that this stays so when more is remembered or looked up:
 
 * connector-dies, stolen-from-the-dead, number-used-again: a pidfd refuses them; a look-up by number would not;
-* replaced-file, decoy-chroot, forged-names: reading through /proc/PID/exe refuses them; reading a path or argv would not;
+* replaced-file, decoy-chroot, forged-names: reading through /proc/PID/exe refuses them; trusting a path or argv would
+  not;
 * the cache-… rows, store-during-exec and sparse-file: hashing everything each time refuses them, or takes too long; a
   cache, and digests taken at exec, have to be as careful;
 * ring-polled: the kernel ends the thread that would write; the socket's server must not take that for a caller;
@@ -144,7 +145,8 @@ ATTACKS = [
     Attack("A13", "forged-without-namespace", (), ends=BY_KERNEL),
     Attack("A14", "store-during-exec", ("no-match",), control="trusted"),
     # io_uring: the kernel writes in somebody's name.
-    Attack("X11", "ring-polled", ("image-changed", "other-sender"), ends=IN_VAIN),
+    # Nothing reaches the agent, so it has no reason to give.
+    Attack("X11", "ring-polled", (), ends=IN_VAIN),
     Attack("X12", "ring-submitted", ("other-sender", "image-changed")),
     Attack("X13", "ring-timed", ("image-changed", "unanswered-challenge"), act="freeze", ends=IN_VAIN),
 ]

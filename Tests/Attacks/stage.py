@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import levels
 import mintmark
@@ -235,7 +236,8 @@ class Stage:
 
     def enter(self, level: int) -> None:
         """The trusted program has its identity as either user; the attacker's own as the honest one only."""
-        trusted, dynamic = f"unix:sha256:{sha256(self.programs.trusted)}", f"unix:sha256:{sha256(self.programs.dynamic)}"
+        trusted = f"unix:sha256:{sha256(self.programs.trusted)}"
+        dynamic = f"unix:sha256:{sha256(self.programs.dynamic)}"
         both = (self.attacker(level), self.honest(level))
         for account in both:
             uid = f"unix:uid:{account.uid}"
@@ -245,7 +247,9 @@ class Stage:
         own = f"unix:sha256:{sha256(self.programs.attacker)}"
         self.register(level, OWN, f"unix:uid:{self.honest(level).uid}", own, wait=True)
 
-    def register(self, level: int, identity: str, *selectors: str, wait: bool = False, more: Sequence[str] = ()) -> dict:
+    def register(
+        self, level: int, identity: str, *selectors: str, wait: bool = False, more: Sequence[str] = ()
+    ) -> dict[str, Any]:
         flags = [*levels.entry_flags(level), *more]
         return self.up.register(identity, *selectors, flags=flags, wait=wait)
 

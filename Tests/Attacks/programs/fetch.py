@@ -1,4 +1,7 @@
-"""Fetches X.509-SVIDs with nothing but Python's own library, and reports like the programs in C. Argument: the socket."""
+"""Fetches X.509-SVIDs with nothing but Python's own library, and reports like the programs in C.
+
+The one argument is the path of the socket.
+"""
 
 import json
 import re
@@ -31,7 +34,7 @@ def fetch(path):
     with socket.socket(socket.AF_UNIX) as peer:
         peer.settimeout(10)
         peer.connect(path)
-        peer.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0, bytes(6)[:1] + b"\1" + bytes(4)))
+        peer.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0, b"\0\1" + bytes(4)))
         peer.sendall(frame(HEADERS, 4, 1, b"".join(headers())) + frame(DATA, 1, 1, bytes(5)))
         held, body = b"", b""
         while not told["messages"] and not told["ending"]:

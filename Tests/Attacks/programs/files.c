@@ -29,7 +29,8 @@ static void make_folders(const char *path) {
     }
 }
 
-static void mount_or_skip(const char *what, const char *where, const char *type, unsigned long flags, const char *data) {
+static void mount_or_skip(
+    const char *what, const char *where, const char *type, unsigned long flags, const char *data) {
     if (mount(what, where, type, flags, data) != 0) unsupported("mounting in an own namespace");
 }
 

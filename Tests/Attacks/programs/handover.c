@@ -375,6 +375,7 @@ static int connector_dies(void) {
     char nothing;
     fd = connected();
     if (pipe2(gone, O_CLOEXEC)) broken("pipe");
+    nap(0.1); // accepted by now
     if (fork() != 0) _exit(0);
     close(gone[1]);
     while (read(gone[0], &nothing, 1) < 0 && errno == EINTR) {
@@ -397,6 +398,7 @@ static int steal(bool kill_after) {
         if (got < 0 && errno == EPERM) unsupported("pidfd_getfd of an own process");
         if (got < 0 || getpeername(got, (struct sockaddr *)&address, &size) != 0 || address.sun_family != AF_UNIX)
             continue;
+        nap(0.1); // accepted by now
         if (kill_after) kill(v.pid, SIGKILL), waitpid(v.pid, NULL, 0);
         return speak(got, "stolen from the trusted program");
     }

@@ -13,7 +13,7 @@ static uintptr_t text_of(pid_t pid) {
     uintptr_t start = 0;
     while (maps && !start && fgets(line, sizeof line, maps)) {
         unsigned long from;
-        if (strstr(line, trusted_path) && sscanf(line, "%lx-%*x r-xp", &from) == 1 && strstr(line, "r-xp")) start = from;
+        if (strstr(line, trusted_path) && strstr(line, " r-xp ") && sscanf(line, "%lx-", &from) == 1) start = from;
     }
     if (maps) fclose(maps);
     if (!start) broken("text of the trusted program not found");

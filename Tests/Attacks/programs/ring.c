@@ -1,4 +1,5 @@
-// io_uring writes in the name of the process that made the ring, or of a thread of it. None of that may outlive an exec.
+// io_uring writes in the name of the process that made the ring, or of a thread of it. None of that may outlive an
+// exec.
 #include "attacker.h"
 
 #include <linux/io_uring.h>
