@@ -1,0 +1,2 @@
+// The library of the trusted program's dynamically linked twin.
+const char *motto(void) { return "trusted"; }
