@@ -13,8 +13,7 @@ def agent_flags(mount: Path) -> list[str]:
 
     The journal must look at nothing but `mount`, a mount made for these tests; everything to be measured runs from it.
     """
-    del mount
-    return ["--log-level", "debug"]
+    return ["--log-level", "debug", "--exec-journal-mount", str(mount)]
 
 
 @functools.cache

@@ -26,8 +26,8 @@ struct AgentSettings: Sendable {
         ConfigurationKey(
             "workload_socket", default: "/run/mintmark/workload.sock", help: "where workloads connect"),
         ConfigurationKey(
-            "admin_socket", default: "/run/mintmark/agent-admin.sock",
-            help: "where root asks about processes: explain, whois, doctor"),
+            "admin_socket",
+            help: "where root asks about processes: explain, whois, doctor; agent-admin.sock beside the workload socket by default"),
         ConfigurationKey("join_token_file", help: "a file with a join token, for the first start"),
         ConfigurationKey("trust_bundle", help: "a file with the server's bundle, PEM or SPIFFE, for the first start"),
         ConfigurationKey(
@@ -51,8 +51,9 @@ struct AgentSettings: Sendable {
             "server_address")
         workloadSocket = try UnixSocketPath(
             WorkloadOptions.absolute(try SettingReader.required(try file.text("workload_socket"), "workload_socket")))
+        let beside = URL(fileURLWithPath: workloadSocket.path).deletingLastPathComponent().path
         adminSocket = try UnixSocketPath(
-            WorkloadOptions.absolute(try SettingReader.required(try file.text("admin_socket"), "admin_socket")))
+            WorkloadOptions.absolute(try file.text("admin_socket") ?? "\(beside)/agent-admin.sock"))
         joinTokenFile = try file.text("join_token_file")
         trustBundleFile = try file.text("trust_bundle")
         executableSizeLimit = Int64(
