@@ -301,6 +301,26 @@ struct WorkloadServerTests {
         }
     }
 
+    @Test(
+        "a user is served while all that another one may have is stuck",
+        .enabled(if: geteuid() == 0, "only root can connect as somebody else"))
+    func otherUser() async throws {
+        let gate = Gate()
+        let handler = RecordingHandler(onGather: { call in if call.message == [1] { gate.wait() } })
+        try await SocketFixture.with(handler, adjust: { $0.workers = 2 }) { fixture in
+            let stuck = try (0..<3).map { _ in try fixture.connect() }
+            for client in stuck { try client.write(Wire.opening + Wire.call(1, bytes: [1])) }
+            try await fixture.eventually("one is at work") { handler.notes.withLock { $0.gathered } == 1 }
+            let other = try fixture.connect(as: 65534)
+            try other.write(Wire.opening + Wire.call(1, bytes: [2]))
+            #expect(try other.status(of: 1) == "0")
+            let calls = handler.notes.withLock { $0.calls }
+            #expect(calls.map(\.connection.peer.credentials.uid) == [0, 65534])
+            gate.open()
+            for client in stuck { #expect(try client.status(of: 1) == "0") }
+        }
+    }
+
     @Test("starts more workers when all are stuck")
     func moreWorkers() async throws {
         let gate = Gate()

@@ -171,8 +171,8 @@ package final class WorkloadConnection: Sendable {
 
     /// Has a worker look at the connection.
     ///
-    /// A socket can be written nearly always, so asking for that is asking for a
-    /// worker; when it cannot, there is nothing to be done before the peer has read.
+    /// A socket can be written nearly always, so asking for that is asking for a worker; when it cannot, there is
+    /// nothing to be done before the peer has read.
     func attend(_ state: inout State) {
         guard !state.isServed else { return }
         arm(&state, writable: true)
@@ -239,8 +239,9 @@ package final class WorkloadConnection: Sendable {
         let kept = unsent + state.http2.keptBytes + state.callBytes
         if kept != state.keptBytes {
             let total = account.keep(kept - state.keptBytes)
+            let isMore = kept > state.keptBytes
             state.keptBytes = kept
-            if total > server.settings.bytesPerUser, kept > 0 { end(&state, .userOverMemory) }
+            if isMore, total > server.settings.bytesPerUser { end(&state, .userOverMemory) }
         }
     }
 

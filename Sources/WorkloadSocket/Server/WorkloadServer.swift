@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Glibc
 package import LinuxKernel
 package import Logging
 package import Platform
@@ -30,6 +31,7 @@ package final class WorkloadServer: Sendable {
         var accounts: [UInt32: UserAccount] = [:]
         var lastID: UInt64 = 0
         var isAcceptingPaused = false
+        var pauseLines = FloodBudget(FloodBudget.Rate(burst: 5, perSecond: 1))
         var workers = 0
         var drainDeadline: SuspendingClock.Instant?
         var hasStarted = false
@@ -236,7 +238,10 @@ package final class WorkloadServer: Sendable {
             guard shared.withLock({ $0.drainDeadline == nil }) else { return }
             isPaused = true
             counters.withLock { $0.acceptPauses += 1 }
-            logger.warning("accepting is paused", metadata: ["error": "\(error)"])
+            let now = now()
+            if shared.withLock({ $0.pauseLines.spend(now: now) }) {
+                logger.warning("accepting is paused", metadata: ["error": "\(error)"])
+            }
         }
         // At once, so that another worker takes the next one while this one serves.
         resumeAccepting(isPaused: isPaused)
@@ -274,9 +279,13 @@ package final class WorkloadServer: Sendable {
             counters.withLock { $0.refused[refusal.reason, default: 0] += 1 }
             return nil
         case .success(let account):
-            guard let (handle, isPinned) = try? socket.peer(credentials) else {
+            let (handle, isPinned): (ProcessHandle, Bool)
+            do throws(LinuxError) {
+                (handle, isPinned) = try socket.peer(credentials)
+            } catch {
                 release(account)
-                counters.withLock { $0.refused[.peerGone, default: 0] += 1 }
+                let isShort = error.code == EMFILE || error.code == ENFILE
+                counters.withLock { $0.refused[isShort ? .totalLimit : .peerGone, default: 0] += 1 }
                 return nil
             }
             counters.withLock { $0.accepted += 1 }

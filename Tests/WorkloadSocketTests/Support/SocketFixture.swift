@@ -74,6 +74,35 @@ struct SocketFixture {
 
     func connect() throws -> TestClient { try TestClient(path) }
 
+    private final class Outcome: Sendable { let value = Mutex<Result<Int32, any Error>?>(nil) }
+
+    /// Connects as another user.
+    ///
+    /// Only one thread of its own changes its ids: the C library would change them all.
+    func connect(as uid: Int) throws -> TestClient {
+        typealias SystemCall = @convention(c) (Int, Int, Int, Int) -> Int
+        #if arch(arm64)
+            let setresuid = 147
+        #else
+            let setresuid = 117
+        #endif
+        let systemCall = unsafeBitCast(
+            try #require(dlsym(dlopen(nil, RTLD_NOW), "syscall")), to: SystemCall.self)
+        let (path, done) = (path, DispatchSemaphore(value: 0))
+        let result = Outcome()
+        Thread {
+            let isChanged = systemCall(setresuid, -1, uid, -1) == 0
+            let made = Result {
+                guard isChanged else { throw LinuxError("setresuid") }
+                return try TestClient.connected(path)
+            }
+            result.value.withLock { $0 = made }
+            done.signal()
+        }.start()
+        done.wait()
+        return TestClient(owning: try #require(result.value.withLock { $0 }).get())
+    }
+
     /// Waits until something holds, for a few seconds.
     func eventually(_ what: Comment, _ holds: () -> Bool) async throws {
         for _ in 0..<500 {
@@ -89,8 +118,16 @@ final class TestClient {
     let descriptor: Int32
     private var received: [UInt8] = []
 
-    init(_ path: String) throws {
-        descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    convenience init(_ path: String) throws { self.init(owning: try Self.connected(path)) }
+
+    init(owning descriptor: Int32) {
+        self.descriptor = descriptor
+        var patience = timeval(tv_sec: 5, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+    }
+
+    static func connected(_ path: String) throws -> Int32 {
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
@@ -99,9 +136,12 @@ final class TestClient {
                 Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
             }
         }
-        guard result == 0 else { throw LinuxError("connect") }
-        var patience = timeval(tv_sec: 5, tv_usec: 0)
-        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+        guard result == 0 else {
+            let error = LinuxError("connect")
+            close(descriptor)
+            throw error
+        }
+        return descriptor
     }
 
     deinit { close(descriptor) }
