@@ -10,7 +10,7 @@ REASONS: dict[str, str] = {
     # The connection and its sender.
     "other-sender": r"sender_is_another_process|another process wrote",
     "unanswered-challenge": r"live-connection|challenge",
-    "image-changed": r"same-image|executed another program|changed meanwhile",
+    "image-changed": r"same-image|executed another program|changed meanwhile|process executed",
     "peer-exited": r"peer_gone|process is gone|exited",
     "foreign-namespace": r"own-number|PID namespace",
     # The executable.
