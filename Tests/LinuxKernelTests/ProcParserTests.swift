@@ -73,7 +73,7 @@ struct ProcessStatusTests {
     @Test("A longer name that ends like a wanted one is another")
     func longerName() {
         let long = String(repeating: "x", count: 16)
-        let status = ProcessStatus(parsing: bytes("\(long)TracerPid:\t0\nNTracerPid:\t0\nTracerPid\n"))
+        let status = ProcessStatus(parsing: bytes("\(long)TracerPid:\t0\nNTracerPid:\t0\n\0TracerPid:\t0\nTracerPid\n"))
         #expect(status.tracer == nil)
     }
 

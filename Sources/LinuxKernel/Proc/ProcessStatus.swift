@@ -87,11 +87,14 @@ private enum Key {
     static let seccomp = 6, namespacePIDs = 7, inheritable = 8, permitted = 9, effective = 10, ambient = 11
     static let count = 12
 
+    /// What every name's number begins with, so that zero bytes before a name count.
+    static let nameStart: UInt128 = 1
+
     /// Names as numbers, so that a line is recognised by one comparison for each.
     private static let names: [UInt128] = [
         "Uid", "Gid", "Groups", "TracerPid", "PPid", "NoNewPrivs", "Seccomp", "NSpid", "CapInh", "CapPrm", "CapEff",
         "CapAmb",
-    ].map { $0.utf8.reduce(0) { $0 << 8 | UInt128($1) } }
+    ].map { $0.utf8.reduce(nameStart) { $0 << 8 | UInt128($1) } }
 
     static func index(of name: UInt128) -> Int? { names.firstIndex(of: name) }
 }
@@ -104,7 +107,7 @@ private struct Lines {
         var seen = [Bool](repeating: false, count: Key.count)
         var scanner = ByteScanner(bytes)
         while !scanner.isAtEnd {
-            var name: UInt128 = 0
+            var name = Key.nameStart
             var length = 0
             while let byte = scanner.next, byte != .colon, byte != .newline {
                 name = name << 8 | UInt128(byte)
@@ -114,7 +117,7 @@ private struct Lines {
             let isField = scanner.take(.colon)
             let value = scanner.through(.newline)
             // Sixteen bytes fill the number; a longer name could end like one that is wanted.
-            guard isField, length <= 16, let index = Key.index(of: name) else { continue }
+            guard isField, length <= 15, let index = Key.index(of: name) else { continue }
             values[index] = seen[index] ? nil : value
             seen[index] = true
         }
