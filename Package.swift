@@ -344,7 +344,7 @@ let package = Package(
         // A journal and a guardian in processes of their own, for tests and measurements.
         .executableTarget(
             name: "journal-host", dependencies: ["WorkloadAttestation", "LinuxKernel"], path: "Tests/JournalHost",
-            swiftSettings: strict),
+            exclude: ["overhead"], swiftSettings: strict),
 
         // Benchmarks: run by hand, shipped to nobody.
         .target(name: "AllocationCount", path: "Tests/AllocationCount"),

@@ -10,6 +10,12 @@ package struct Attestation: Hashable, Sendable {
     package var level: AssuranceLevel
     /// The level reached when anonymous executable memory, as JIT compilers make it, is admitted.
     package var levelAdmittingJIT: AssuranceLevel
+    /// Libraries that others than root could have changed, as `code:lib` selectors: only an entry that names each of them
+    /// (or the whole set, by `code:set`) vouches for them.
+    package var unvouched: Set<Selector> = []
+    /// The levels reached for an entry that vouches for every library.
+    package var levelVouched: AssuranceLevel
+    package var levelVouchedAdmittingJIT: AssuranceLevel
     /// What was relied on, such as `pidfd` and `exec-journal`; sorted.
     package var methods: [String]
 
@@ -19,6 +25,8 @@ package struct Attestation: Hashable, Sendable {
         self.selectors = selectors
         self.level = level
         self.levelAdmittingJIT = max(level, levelAdmittingJIT)
+        levelVouched = level
+        levelVouchedAdmittingJIT = self.levelAdmittingJIT
         self.methods = methods.sorted()
     }
 
@@ -29,13 +37,24 @@ package struct Attestation: Hashable, Sendable {
             levelAdmittingJIT: AssuranceLevel.allCases.max() ?? level, methods: methods)
     }
 
-    /// Whether it reaches a level.
+    /// Whether it meets the terms of an entry, whatever the entry's selectors.
     ///
     /// - Parameters:
-    ///   - minimum: The level.
-    ///   - admittingJIT: Whether anonymous executable memory is admitted.
-    /// - Returns: True when what was shown is at least that.
-    package func reaches(_ minimum: AssuranceLevel, admittingJIT: Bool) -> Bool {
-        (admittingJIT ? levelAdmittingJIT : level) >= minimum
+    ///   - terms: What the entry asks for.
+    ///   - selectors: The entry's; they can vouch for libraries.
+    package func meets(_ terms: AssuranceTerms, naming selectors: Set<Selector>) -> Bool {
+        level(admittingJIT: terms.allowsJIT, naming: selectors) >= terms.minimum
+    }
+
+    /// The level that counts for an entry.
+    package func level(admittingJIT: Bool, naming selectors: Set<Selector>) -> AssuranceLevel {
+        guard !unvouched.isEmpty, unvouched.isSubset(of: selectors) || selectors.contains(where: Self.isWholeSet) else {
+            return admittingJIT ? levelAdmittingJIT : level
+        }
+        return admittingJIT ? levelVouchedAdmittingJIT : levelVouched
+    }
+
+    private static func isWholeSet(_ selector: Selector) -> Bool {
+        selector.kind == "code" && selector.value.utf8.starts(with: "set:".utf8)
     }
 }

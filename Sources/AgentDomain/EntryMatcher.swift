@@ -35,24 +35,9 @@ package struct EntryMatcher: Sendable {
         candidates(for: attestation.selectors)
             .filter { entry in
                 Self.isCurrent(entry, now) && entry.selectors.isSubset(of: attestation.selectors)
-                    && attestation.reaches(entry.minimumAssurance, admittingJIT: entry.allowsJIT)
+                    && attestation.meets(entry.terms, naming: entry.selectors)
             }
             .sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
-    }
-
-    /// Whether some entry would match if only the executable's digest were known.
-    ///
-    /// Hashing is the one costly fact, so it is gathered only for workloads that something hangs on it for.
-    ///
-    /// - Parameters:
-    ///   - found: Every other selector found on the workload.
-    ///   - isDigest: Tells digest selectors from others.
-    /// - Returns: True when an entry has a digest selector and all of its others were found.
-    package func needsDigest(_ found: Set<Selector>, isDigest: (Selector) -> Bool) -> Bool {
-        for entry in filed.lazy.flatMap(\.value) where entry.selectors.contains(where: isDigest) {
-            if entry.selectors.allSatisfy({ isDigest($0) || found.contains($0) }) { return true }
-        }
-        return false
     }
 
     /// The entries that come nearest to matching without doing so, each with what it lacks.

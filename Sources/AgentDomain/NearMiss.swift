@@ -29,7 +29,7 @@ extension NearMiss {
     /// - Returns: nil when nothing keeps the process from matching.
     init?(_ entry: AuthorizedEntry, _ attestation: Attestation, hasExpired: Bool) {
         let missing = entry.selectors.subtracting(attestation.selectors).sorted()
-        let reaches = attestation.reaches(entry.minimumAssurance, admittingJIT: entry.allowsJIT)
+        let reaches = attestation.meets(entry.terms, naming: entry.selectors)
         guard !missing.isEmpty || !reaches || hasExpired else { return nil }
         self.entry = entry
         self.missing = missing
@@ -39,8 +39,8 @@ extension NearMiss {
             ? nil
             : AssuranceShortfall(
                 needed: entry.minimumAssurance,
-                reached: entry.allowsJIT ? attestation.levelAdmittingJIT : attestation.level,
-                isOnlyJIT: attestation.reaches(entry.minimumAssurance, admittingJIT: true))
+                reached: attestation.level(admittingJIT: entry.allowsJIT, naming: entry.selectors),
+                isOnlyJIT: attestation.level(admittingJIT: true, naming: entry.selectors) >= entry.minimumAssurance)
     }
 
     /// How many things are wrong, each level that lacks as one.

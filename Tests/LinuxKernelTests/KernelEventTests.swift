@@ -252,7 +252,7 @@ struct ProcessListTests {
     func mounts() {
         let text = """
             22 1 254:0 / / rw - ext4 /dev/vda rw
-            23 22 254:0 /home /other rw - ext4 /dev/vda rw
+            23 22 254:0 /srv /other rw - ext4 /dev/vda rw
             24 22 0:5 / /proc rw - proc proc rw
             25 22 7:0 / /mnt/a\\040b rw shared:1 master:2 - xfs /dev/loop0 rw
             26 22 7:1 / /mnt/\\9 rw - xfs /dev/loop1 rw

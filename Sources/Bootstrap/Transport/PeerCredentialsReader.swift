@@ -12,14 +12,4 @@ package enum PeerCredentialsReader {
             level: .socket, name: .init(rawValue: PeerCredentials.socketOption))
         return future.map { PeerCredentials($0) }
     }
-
-    /// SO_PEERPIDFD of an accepted Unix socket: the same process, pinned (Linux 6.5).
-    ///
-    /// - Returns: A descriptor that the caller owns.
-    package static func readPidfd(from channel: any Channel) -> EventLoopFuture<Int32> {
-        guard let options = channel as? any SocketOptionProvider else {
-            return channel.eventLoop.makeFailedFuture(LinuxError("SO_PEERPIDFD", code: 95))
-        }
-        return options.unsafeGetSocketOption(level: .socket, name: .init(rawValue: PeerCredentials.pidfdSocketOption))
-    }
 }

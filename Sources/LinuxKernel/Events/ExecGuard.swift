@@ -42,7 +42,9 @@ package final class ExecGuard {
         if guardian > 0 { waitpid(guardian, &status, 0) }
     }
 
-    /// Starts the guardian. Nothing may be marked before it runs.
+    /// Starts the guardian.
+    ///
+    /// Nothing may be marked before it runs.
     ///
     /// - Throws: ``LinuxError``.
     package func start(_ path: String, _ arguments: [String]) throws(LinuxError) {
@@ -117,7 +119,9 @@ package enum GuardianProcess {
     /// Longest silence of the other, in nanoseconds.
     private static let patience: UInt64 = 300_000_000
 
-    /// Runs until the process that started it ends. Descriptors 3, 4 and 5 are the group, the shared memory and a pipe
+    /// Runs until the process that started it ends.
+    ///
+    /// Descriptors 3, 4 and 5 are the group, the shared memory and a pipe
     /// from that process.
     ///
     /// - Throws: ``LinuxError`` when it was not started by ``ExecGuard``.

@@ -129,6 +129,7 @@ package final class ExecutedScript: Sendable {
     /// Reads from its start.
     ///
     /// - Parameter limit: The most bytes read.
+    /// - Returns: All of them.
     /// - Throws: ``LinuxError``; `EFBIG` when there are more.
     package func contents(limit: Int) throws(LinuxError) -> [UInt8] {
         var contents: [UInt8] = []

@@ -1,5 +1,6 @@
-/// Numbers in bytes that the kernel wrote, in the order of the processors we run on (little-endian). Every access is
-/// checked: what lies beyond the end is nil.
+/// Numbers in bytes that the kernel wrote, in the order of the processors we run on (little-endian).
+///
+/// Every access is checked: what lies beyond the end is nil.
 struct KernelBytes {
     private let bytes: ArraySlice<UInt8>
 

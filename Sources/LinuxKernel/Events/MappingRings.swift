@@ -12,7 +12,9 @@ package final class MappingRings {
 
     /// What one call to ``take()`` found.
     package struct Batch: Sendable {
-        /// In the order of time. Within a process it is complete up to the call.
+        /// In the order of time.
+        ///
+        /// Within a process it is complete up to the call.
         package var events: [MappingEvent] = []
         package var lost = false
         /// Bytes that were waiting in the fullest ring.

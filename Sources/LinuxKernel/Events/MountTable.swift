@@ -20,6 +20,7 @@ package enum MountTable {
     /// One mount point of each local file system that can hold programs, in the order of the text.
     ///
     /// - Parameter text: The kernel's; lines that are not as proc(5) describes are left out.
+    /// - Returns: Paths.
     package static func localMountPoints(_ text: [UInt8]) -> [String] {
         var devices: Set<String> = []
         var points: [String] = []

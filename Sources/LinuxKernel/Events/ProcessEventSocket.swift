@@ -58,6 +58,7 @@ package final class ProcessEventSocket {
     /// Takes what waits, without waiting for more.
     ///
     /// - Parameter limit: The most events taken; the queue is empty afterwards unless that many came.
+    /// - Returns: What there was.
     package func drain(limit: Int = .max) -> Batch {
         var batch = Batch()
         while batch.events.count < limit {

@@ -96,6 +96,7 @@ package struct FileFacts: Hashable, Sendable {
     /// - Parameters:
     ///   - mapped: As the kernel named it then.
     ///   - instant: When that was, in nanoseconds since 1970, less what the stamps of files may be behind.
+    /// - Returns: Whether it is; false when that cannot be told.
     package func matches(_ mapped: MappedFile, at instant: Int64) -> Bool {
         guard device.major == mapped.deviceMajor, device.minor == mapped.deviceMinor, inode == mapped.inode else {
             return false
@@ -122,7 +123,9 @@ package enum EventClock {
     /// CLOCK_MONOTONIC in nanoseconds, as events are stamped.
     package static var monotonic: UInt64 { mintmark_monotonic() }
 
-    /// What to add to it for the time of day, in nanoseconds. Changes only when someone sets the clock.
+    /// What to add to it for the time of day, in nanoseconds.
+    ///
+    /// Changes only when someone sets the clock.
     package static var realtimeOffset: Int64 { mintmark_realtime_offset() }
 
     /// How much later than its file's stamp a change may be, in nanoseconds: twice the step of coarse time.

@@ -25,6 +25,7 @@ final class CallRecord: Sendable {
         /// The view for which the issuer was asked on demand, and what came of it.
         var askedIssuerFor: UInt64?
         var issuerFailure: CallStatus?
+        var hasWaitedForMeasurement = false
         var tokens: [String: HeldJWTSVID] = [:]
         /// What was sent last, and what it was sent for.
         var lastMessage: [UInt8]?

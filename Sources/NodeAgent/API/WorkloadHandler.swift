@@ -25,6 +25,8 @@ final class WorkloadHandler: CallHandler {
         let state: AgentState
         let supply: SVIDSupply
         let questions: AttestationQuestions
+        /// Waits until the program of a process has been measured, or cannot be.
+        let settle: @Sendable (ProcessInstance, Int32) async -> Void
         let incidents: IncidentQueue
         let clock: any WallClock
         let logger: Logger
@@ -62,7 +64,8 @@ final class WorkloadHandler: CallHandler {
     private func note(_ change: ProcessChange, of connection: WorkloadConnection, _ record: ConnectionRecord) {
         switch change {
         // The image, or the principal, that the connection was bound to is gone.
-        case .executed, .exited, .idsChanged: connection.close(reason: "process \(change.rawValue)")
+        case .executed, .idsChanged: connection.close(reason: "process \(change.rawValue)")
+        case .exited: connection.closeAfterExit()
         // What the rest comes to, the judge says.
         case .traced, .scriptWritten, .eventsLost: connection.poke()
         }
@@ -163,7 +166,12 @@ final class WorkloadHandler: CallHandler {
                 metadata: [
                     "workload.pid": "\(peer.pid)", "workload.uid": "\(peer.uid)", "error": "\(error)",
                 ])
-            return .refused(CallRefusal.notAttested.status())
+            let refusal: CallRefusal =
+                switch error {
+                case .gone: .processChanged
+                case .unreadable: .notAttested
+                }
+            return .refused(refusal.status())
         }
     }
 
@@ -223,6 +231,7 @@ final class WorkloadHandler: CallHandler {
                     try WorkloadMessages.verdict(
                         on: token, audience: audience, bundle: try bundle(view), now: parts.clock.now))
             } else {
+                if waitsForMeasurement(evidence, attestation, view, call, record) { return }
                 let entries = try entries(for: attestation, view, call, judgement)
                 reply = try self.reply(to: request, entries, view, call, record)
                 if reply.handsOut { connection.served(entries) }
@@ -234,6 +243,25 @@ final class WorkloadHandler: CallHandler {
             }
             call.finish(error)
         }
+    }
+
+    /// Has a call wait, once, when a program that has just been started is still being measured and that decides.
+    private func waitsForMeasurement(
+        _ evidence: Evidence, _ attestation: Attestation, _ view: AgentState.View, _ call: WorkloadCall,
+        _ record: CallRecord
+    ) -> Bool {
+        guard evidence.record.value?.image.value?.program.digest == .unmeasured(.beingMeasured) else { return false }
+        let now = parts.clock.now
+        guard view.matcher.matches(attestation.raisedToTop, now: now) != view.matcher.matches(attestation, now: now)
+        else { return false }
+        let isFirst = record.withState { state in
+            defer { state.hasWaitedForMeasurement = true }
+            return !state.hasWaitedForMeasurement
+        }
+        guard isFirst else { return false }
+        let (instance, pid) = (evidence.instance, evidence.pid)
+        record.doElsewhere(for: call) { [settle = parts.settle] in await settle(instance, pid) }
+        return true
     }
 
     private func deliver(_ reply: Reply, _ attestation: Attestation, _ call: WorkloadCall, _ record: CallRecord) {

@@ -137,6 +137,7 @@ package struct Agent: Sendable {
             questions: AttestationQuestions(
                 examiner: ProcessExaminer(sources: attestation.sources, hashing: attestation.hashing), state: state,
                 clock: clock, host: { attestation.hostReport }),
+            settle: { await attestation.settle($0, pid: $1) },
             incidents: incidents, clock: clock, logger: logger)
         workloads = SocketService(
             // Anyone may connect: who gets what is decided by attestation, not by file mode.

@@ -42,6 +42,15 @@ struct AttestationParts: Sendable {
         }
     }
 
+    /// How long a call waits for a program to be measured.
+    private static let patience = Duration.seconds(20)
+
+    /// Waits until the program of a process has been measured, or cannot be.
+    func settle(_ instance: ProcessInstance, pid: Int32) async {
+        guard case .success(let journal) = journal else { return }
+        _ = try? await journal.settled(instance, pid: pid, within: Self.patience)
+    }
+
     /// What this machine can prove now.
     var hostReport: HostReport {
         let status: JournalStatus

@@ -20,8 +20,7 @@ package final class ExecJournal: ExecHistory, Sendable {
 
     /// Starts the journal.
     ///
-    /// - Parameters:
-    ///   - configuration: What it looks at.
+    /// - Parameter configuration: What it looks at.
     /// - Throws: ``JournalUnavailable``, when the kernel or the rights of this process do not allow it.
     package init(_ configuration: ExecJournalConfiguration) throws(JournalUnavailable) {
         self.configuration = configuration

@@ -1,6 +1,8 @@
 /// What the exec journal looks at, and how much it may take.
 package struct ExecJournalConfiguration: Hashable, Sendable {
-    /// The file systems whose execs fanotify reports, to learn of scripts. Programs are told without it.
+    /// The file systems whose execs fanotify reports, to learn of scripts.
+    ///
+    /// Programs are told without it.
     package var fileSystems: FileSystems
     /// Directories and files whose execs wait until the journal has looked at the script; see ``GuardianCommand``.
     package var guarded: [String]
@@ -12,7 +14,9 @@ package struct ExecJournalConfiguration: Hashable, Sendable {
     package var sizeLimit: Int64
     /// How long events may wait before they are taken in, when nobody asks.
     package var pause: Duration
-    /// Whether a thread of the journal's takes events in; without it only those who ask do. For tests.
+    /// Whether a thread of the journal's takes events in; without it only those who ask do.
+    ///
+    /// Off in tests only.
     package var runsInBackground: Bool
 
     package enum FileSystems: Hashable, Sendable {

@@ -29,6 +29,7 @@ package enum ImageJudge {
     ///   - facts: Of the file that the exe link leads to now.
     ///   - mapped: The file that the kernel mapped when the process executed.
     ///   - moment: When that was; nil when the clock was set since, so that stamps cannot be compared.
+    /// - Returns: What can be said of its digest.
     package static func judge(_ facts: FileFacts, executed mapped: MappedFile, at moment: Moment?) -> Verdict {
         guard facts.device.major == mapped.deviceMajor, facts.device.minor == mapped.deviceMinor,
             facts.inode == mapped.inode

@@ -19,13 +19,20 @@ package enum AssuranceJudge {
     /// - Returns: The levels with and without anonymous code, the selectors that stand at them, and every missing proof.
     package static func judge(_ evidence: Evidence) -> Judgement {
         let missing = missingProofs(evidence).sorted { $0.level < $1.level }
-        let level = highest(missing)
-        let admitting = highest(missing.filter { !$0.proof.isAboutJIT })
-        return Judgement(
-            attestation: Attestation(
-                selectors: SelectorMaker.selectors(of: evidence, level: level, admittingJIT: admitting), level: level,
-                levelAdmittingJIT: admitting, methods: methods(evidence)),
-            missing: missing)
+        let vouched = missing.filter { $0.proof != .vouchedLibraries }
+        let highestVouched = highest(vouched.filter { !$0.proof.isAboutJIT })
+        var attestation = Attestation(
+            selectors: SelectorMaker.selectors(of: evidence, level: highest(vouched), admittingJIT: highestVouched),
+            level: highest(missing), levelAdmittingJIT: highest(missing.filter { !$0.proof.isAboutJIT }),
+            methods: methods(evidence))
+        attestation.unvouched = SelectorMaker.libraries(unvouched(evidence))
+        (attestation.levelVouched, attestation.levelVouchedAdmittingJIT) = (highest(vouched), highestVouched)
+        return Judgement(attestation: attestation, missing: missing)
+    }
+
+    /// What is mapped as code beside the executable and could be of anybody's making.
+    private static func unvouched(_ evidence: Evidence) -> [MappedCode] {
+        evidence.code.value?.files.filter { !$0.isExecutable && !$0.isImmutable } ?? []
     }
 
     /// The level below the lowest that lacks something.
@@ -132,6 +139,11 @@ package enum AssuranceJudge {
             list.require(.boundImage, .unchangedCode, code.changed) { $0 }
             for file in code.files where !file.isExecutable {
                 if let gap = file.digest.gap { list.add(.measuredExec, .knownLibraries, "\(file.path): \(gap)") }
+            }
+            for file in unvouched(evidence) {
+                list.add(
+                    .measuredExec, .vouchedLibraries,
+                    "\(file.path) can be changed by others than root, and counts only for an entry that names it by code:lib")
             }
         }
     }

@@ -31,6 +31,8 @@ package struct MissingProof: Hashable, Sendable {
         case measuredExec = "measured-exec"
         case measuredScripts = "measured-scripts"
         case knownLibraries = "known-libraries"
+        /// Met by an entry that names the libraries which others than root could have made.
+        case vouchedLibraries = "vouched-libraries"
 
         /// Whether an entry can do without it.
         var isAboutJIT: Bool { self == .noAnonymousCode }

@@ -163,6 +163,13 @@ package enum SelectorMaker {
         list.add("code", "set", digest(of: digests.sorted()))
     }
 
+    /// The selectors by which an entry names libraries; those that are not hashed have none.
+    static func libraries(_ files: [MappedCode]) -> Set<Selector> {
+        var list = SelectorList()
+        for file in files { list.add("code", "lib:sha256", file.digest.value ?? "unknown") }
+        return list.selectors
+    }
+
     private static func lineage(_ evidence: Evidence, _ list: inout SelectorList) {
         guard let ancestors = evidence.lineage.value?.ancestors else { return }
         list.add("proc", "depth", ancestors.count)

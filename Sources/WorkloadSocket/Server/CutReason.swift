@@ -12,6 +12,8 @@ package enum CutReason: Hashable, Sendable {
     case readerTooSlow
     case userOverMemory
     case shutdown
+    /// The handler has learned that the process at the other end has ended.
+    case processExited
     /// What the handler said.
     case handler(String)
     /// A system call failed in a way that it should not.
@@ -32,13 +34,14 @@ package enum CutReason: Hashable, Sendable {
         case .readerTooSlow: "reader_too_slow"
         case .userOverMemory: "user_over_memory"
         case .shutdown: "shutdown"
+        case .processExited: "process_exited"
         case .handler: "handler"
         case .systemError: "system_error"
         }
     }
 
     /// Whether somebody may want to read about it.
-    var isRemarkable: Bool { self != .closedByPeer && self != .shutdown }
+    var isRemarkable: Bool { self != .closedByPeer && self != .shutdown && self != .processExited }
 
     var explanation: String {
         switch self {

@@ -112,6 +112,9 @@ package final class WorkloadConnection: Sendable {
     /// - Parameter reason: For the log.
     package func close(reason: String) { cut(.handler(reason)) }
 
+    /// Ends the connection because its process has ended, whoever may hold it now. From any thread.
+    package func closeAfterExit() { cut(.processExited) }
+
     func cut(_ reason: CutReason) {
         state.withLock { state in
             guard state.cut == nil else { return }

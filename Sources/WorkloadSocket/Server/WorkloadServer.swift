@@ -306,9 +306,10 @@ package final class WorkloadServer: Sendable {
     private func dismiss(_ connection: WorkloadConnection, _ reason: CutReason) {
         _ = shared.withLock { $0.connections.removeValue(forKey: connection.id) }
         counters.withLock { $0.ended[reason.label, default: 0] += 1 }
-        if reason.isRemarkable, connection.account.mayLog(now: now()) {
-            logger.notice(
-                "connection ended",
+        let level: Logger.Level = reason.isRemarkable && connection.account.mayLog(now: now()) ? .notice : .debug
+        if level >= logger.logLevel {
+            logger.log(
+                level: level, "connection ended",
                 metadata: [
                     "reason": "\(reason.explanation)", "pid": "\(connection.peer.credentials.pid)",
                     "uid": "\(connection.peer.credentials.uid)",

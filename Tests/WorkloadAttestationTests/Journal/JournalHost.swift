@@ -19,7 +19,8 @@ enum JournalHost {
     static let reason: Comment = "needs root, the proc connector, perf events and fanotify in the initial namespaces"
 
     /// A C compiler, for programs that play the attacker.
-    static let compiler: String? = ["/usr/bin/clang", "/usr/bin/cc", "/opt/swift/usr/bin/clang", "/usr/bin/gcc"]
+    static let compiler: String? = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
+        .flatMap { folder in ["cc", "clang", "gcc"].map { "\(folder)/\($0)" } }
         .first { access($0, X_OK) == 0 }
 
     /// The program of Tests/JournalHost, next to this one.
