@@ -1,5 +1,5 @@
 package import Foundation
-package import SPIFFE
+internal import SPIFFE
 
 /// Finds the entries whose selectors were all found on a workload, and whose level it reaches.
 ///

@@ -1,4 +1,4 @@
-package import AgentDomain
+internal import AgentDomain
 package import LinuxKernel
 internal import Synchronization
 
