@@ -44,6 +44,8 @@ struct JournalCore: @unchecked Sendable {
     private var watches: [Int32: [UInt64: Notify]] = [:]
     private var nextWatch: UInt64 = 0
     private var digests: [FileIdentity: String] = [:]
+    /// Digests that were taken before anyone noted that they were being taken.
+    private var early: [Int32: (serial: UInt64, generation: UInt64, state: ExecutedFile.DigestState)] = [:]
     private var marked: Set<String> = []
     private var mounts: [UInt8] = []
     private var lastUpkeep: UInt64 = 0
@@ -120,6 +122,7 @@ struct JournalCore: @unchecked Sendable {
             holds.ended(change.process)
             chains.removeValue(forKey: change.process)?.scripts.forEach { $0.release() }
             known[change.process] = nil
+            early[change.process] = nil
         case .traced, .idsChanged, .scriptWritten, .eventsLost: break
         }
         guard let watchers = watches[change.process]?.values, !watchers.isEmpty else { return }
@@ -186,6 +189,9 @@ struct JournalCore: @unchecked Sendable {
             serial: now.serial, instance: found.instance, parent: parent,
             image: (generation: now.generation, fact: found.image))
         count(found.image)
+        if let early = early.removeValue(forKey: pid), early.serial == now.serial, early.generation == now.generation {
+            note(early.state, of: now, pid: pid)
+        }
         if case .settled(let record) = look(at: pid, as: instance) { return record }
         return nil
     }
@@ -193,9 +199,14 @@ struct JournalCore: @unchecked Sendable {
     /// Puts the digest where it was being measured.
     mutating func note(_ state: ExecutedFile.DigestState, of process: ExecLedger.Process, pid: Int32) {
         guard let now = ledger.processes[pid], now.serial == process.serial, now.generation == process.generation,
-            let known = known[pid], known.serial == now.serial, known.image.generation == now.generation,
-            case .known(var image, let provenance) = known.image.fact
+            now.epoch == process.epoch
         else { return }
+        guard let known = known[pid], known.serial == now.serial, known.image.generation == now.generation,
+            case .known(var image, let provenance) = known.image.fact
+        else {
+            early[pid] = (now.serial, now.generation, state)
+            return
+        }
         image.program.digest = state
         self.known[pid]?.image.fact = .known(image, provenance)
         count(.known(image, provenance))
