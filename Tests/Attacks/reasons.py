@@ -21,7 +21,7 @@ REASONS: dict[str, str] = {
     "too-large": r"larger than|executable-digest",
     # Code.
     "anonymous-code": r"no-anonymous-code",
-    "unknown-code": r"known-libraries",
+    "unknown-code": r"known-libraries|vouched-libraries",
     "dirty-code": r"unchanged-code",
     # Others at work on the process.
     "traced": r"not-traced|untainted",

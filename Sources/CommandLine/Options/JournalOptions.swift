@@ -12,14 +12,22 @@ struct JournalOptions: ParsableArguments {
             valueName: "dir"))
     var execJournalMount: [String] = []
 
+    @Option(
+        help: ArgumentHelp(
+            "A folder or script whose execs wait until the script has been measured, for exec:script selectors; repeat for more.",
+            valueName: "path"))
+    var guardScripts: [String] = []
+
     func configuration() -> ExecJournalConfiguration? {
         execJournal
-            ? Self.configuration(mounts: execJournalMount, limit: HashingBudget.defaultSizeLimit) : nil
+            ? Self.configuration(
+                mounts: execJournalMount, guarded: guardScripts, limit: HashingBudget.defaultSizeLimit) : nil
     }
 
-    static func configuration(mounts: [String], limit: Int64) -> ExecJournalConfiguration {
+    static func configuration(mounts: [String], guarded: [String], limit: Int64) -> ExecJournalConfiguration {
         ExecJournalConfiguration(
             fileSystems: mounts.isEmpty ? .local : .holding(mounts.map { WorkloadOptions.absolute($0) }),
-            sizeLimit: limit)
+            guarded: guarded.map { WorkloadOptions.absolute($0) },
+            guardian: GuardianCommand(path: "/proc/self/exe", arguments: GuardianSubcommand.words), sizeLimit: limit)
     }
 }

@@ -38,6 +38,9 @@ struct AgentSettings: Sendable {
             "exec_journal_mounts",
             help:
                 "folders, with colons between them, on whose file systems scripts are noted; all local ones by default"),
+        ConfigurationKey(
+            "guard_scripts",
+            help: "folders and scripts, with colons between them, whose execs wait until the script has been measured"),
         ConfigurationKey("log_level", default: "info", help: "trace, debug, info, notice, warning, error or critical"),
     ]
 
@@ -60,8 +63,11 @@ struct AgentSettings: Sendable {
             try SettingReader.required(
                 try file.number("executable_size_limit", in: 1...(1 << 40)), "executable_size_limit"))
         let isJournalOn = try file.value("exec_journal", "on or off") { ["on": true, "off": false][$0] } ?? true
-        let mounts = try file.text("exec_journal_mounts")?.split(separator: ":").map { String($0) }
-        journal = isJournalOn ? JournalOptions.configuration(mounts: mounts ?? [], limit: executableSizeLimit) : nil
+        journal =
+            isJournalOn
+            ? JournalOptions.configuration(
+                mounts: try SettingReader.paths(file, "exec_journal_mounts"),
+                guarded: try SettingReader.paths(file, "guard_scripts"), limit: executableSizeLimit) : nil
         logLevel = try SettingReader.logLevel(file)
     }
 }
