@@ -6,6 +6,7 @@ import faulthandler
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -39,6 +40,20 @@ def pytest_configure(config: pytest.Config) -> None:
         path = mintmark.bin_dir() / program
         if not os.access(path, os.X_OK):
             raise pytest.UsageError(f"MINTMARK_BIN_DIR has no executable '{program}': {path}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def journal_mount() -> Iterator[None]:
+    """A mount for the exec journals of the agents to look at, so that the tests mark nothing else of this host."""
+    folder = Path(tempfile.mkdtemp(prefix="mm-journal-", dir="/tmp"))
+    mounted = os.geteuid() == 0 and (
+        subprocess.run(["mount", "-t", "tmpfs", "mintmark-tests", folder], check=False, capture_output=True).returncode == 0
+    )
+    mintmark.journal_mount = folder if mounted else None
+    yield
+    if mounted:
+        subprocess.run(["umount", "--lazy", folder], check=False, capture_output=True)
+    folder.rmdir()
 
 
 # --- Time -----------------------------------------------------------------------------------------

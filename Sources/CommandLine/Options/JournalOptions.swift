@@ -8,7 +8,7 @@ struct JournalOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "A folder on whose file system scripts are noted; repeat for more. All local ones by default.",
+            "A mount on which scripts are noted; repeat for more. All local file systems by default.",
             valueName: "dir"))
     var execJournalMount: [String] = []
 
@@ -26,7 +26,7 @@ struct JournalOptions: ParsableArguments {
 
     static func configuration(mounts: [String], guarded: [String], limit: Int64) -> ExecJournalConfiguration {
         ExecJournalConfiguration(
-            fileSystems: mounts.isEmpty ? .local : .holding(mounts.map { WorkloadOptions.absolute($0) }),
+            fileSystems: mounts.isEmpty ? .local : .mounts(mounts.map { WorkloadOptions.absolute($0) }),
             guarded: guarded.map { WorkloadOptions.absolute($0) },
             guardian: GuardianCommand(path: "/proc/self/exe", arguments: GuardianSubcommand.words), sizeLimit: limit)
     }

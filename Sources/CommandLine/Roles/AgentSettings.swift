@@ -27,7 +27,9 @@ struct AgentSettings: Sendable {
             "workload_socket", default: "/run/mintmark/workload.sock", help: "where workloads connect"),
         ConfigurationKey(
             "admin_socket",
-            help: "where root asks about processes: explain, whois, doctor; agent-admin.sock beside the workload socket by default"),
+            help:
+                "where root asks about processes: explain, whois, doctor; agent-admin.sock beside the workload socket by default"
+        ),
         ConfigurationKey("join_token_file", help: "a file with a join token, for the first start"),
         ConfigurationKey("trust_bundle", help: "a file with the server's bundle, PEM or SPIFFE, for the first start"),
         ConfigurationKey(
@@ -37,7 +39,7 @@ struct AgentSettings: Sendable {
         ConfigurationKey(
             "exec_journal_mounts",
             help:
-                "folders, with colons between them, on whose file systems scripts are noted; all local ones by default"),
+                "mounts, with colons between them, on which scripts are noted; all local file systems by default"),
         ConfigurationKey(
             "guard_scripts",
             help: "folders and scripts, with colons between them, whose execs wait until the script has been measured"),

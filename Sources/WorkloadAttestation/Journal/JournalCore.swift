@@ -277,8 +277,9 @@ struct JournalCore: @unchecked Sendable {
     private mutating func markFileSystems() {
         guard let files else { return }
         let wanted: [String]
+        var isMountOnly = false
         switch fileSystems {
-        case .holding(let paths): wanted = paths
+        case .mounts(let paths): (wanted, isMountOnly) = (paths, true)
         case .local:
             let now = MountTable.bytes()
             guard now != mounts else { return }
@@ -288,7 +289,7 @@ struct JournalCore: @unchecked Sendable {
         for path in wanted where !marked.contains(path) {
             marked.insert(path)
             do {
-                try files.markFileSystem(of: path)
+                try files.markFileSystem(of: path, isMountOnly: isMountOnly)
                 status.fileSystems.append(path)
             } catch { status.unmarked[path] = "\(error)" }
         }
