@@ -69,8 +69,12 @@ final class WorkloadHandler: CallHandler {
         // What the rest comes to, the judge says.
         case .traced, .scriptWritten, .eventsLost: connection.poke()
         }
-        // That it ended is no incident.
-        if change != .exited { report(change.rawValue, detail: "", of: connection, record) }
+        switch change {
+        // That it ended is no incident; nor is that the journal missed something, which says nothing of this process.
+        case .exited, .eventsLost: break
+        case .executed, .idsChanged, .traced, .scriptWritten:
+            report(change.rawValue, detail: "", of: connection, record)
+        }
     }
 
     private func report(

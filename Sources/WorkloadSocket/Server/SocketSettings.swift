@@ -21,7 +21,7 @@ package struct SocketSettings: Sendable {
     /// How long a request may take to come in, and an answer to be read.
     package var transferLimit = Duration.seconds(30)
     /// How long a challenge may take, and what becomes of the call otherwise.
-    package var challengeLimit = Duration.seconds(2)
+    package var challengeLimit = Duration.seconds(5)
     package var challengeStatus = CallStatus(.unavailable, "the caller did not answer the liveness challenge")
     /// What calls are told when the agent stops.
     ///
