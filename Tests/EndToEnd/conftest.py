@@ -6,6 +6,7 @@ import faulthandler
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -115,6 +116,20 @@ def home() -> Iterator[Path]:
 def module_home() -> Iterator[Path]:
     path = _make_home()
     yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def measured() -> Iterator[Path]:
+    """A mount of its own, all that the exec journal of these tests looks at; what is to be measured runs from there."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: mounts a folder for the exec journal")
+    path = _make_home()
+    path.chmod(0o755)
+    subprocess.run(["mount", "--bind", path, path], check=True, capture_output=True)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+    subprocess.run(["umount", "--lazy", path], check=False, capture_output=True)
     shutil.rmtree(path, ignore_errors=True)
 
 
