@@ -65,37 +65,12 @@ struct EntryMatcherTests {
         #expect(matches(entries, found, now: now + 11).isEmpty)
     }
 
-    @Test("asks for the digest only where nothing else is missing")
-    func needsDigest() throws {
-        let entries = [
-            try AuthorizedEntry.make("digest", ["unix:uid:1", "unix:sha256:aa"]),
-            try .make("plain", ["unix:uid:2"]), try .make("alone", ["unix:sha256:bb"], storesSVID: true),
-            try .make("two", ["unix:uid:3", "unix:gid:3", "unix:sha256:cc", "unix:sha256:dd"]),
-        ]
-        let matcher = EntryMatcher(entries)
-        let isDigest: (Selector) -> Bool = { $0.value.hasPrefix("sha256:") }
-        #expect(matcher.needsDigest(try selectors("unix:uid:1"), isDigest: isDigest))
-        #expect(matcher.needsDigest(try selectors("unix:uid:1", "unix:uid:2"), isDigest: isDigest))
-        #expect(matcher.needsDigest(try selectors("unix:uid:3", "unix:gid:3"), isDigest: isDigest))
-        #expect(!matcher.needsDigest(try selectors("unix:uid:3"), isDigest: isDigest))
-        #expect(!matcher.needsDigest(try selectors("unix:uid:2"), isDigest: isDigest))
-        #expect(!matcher.needsDigest([], isDigest: isDigest))
-        #expect(!matcher.needsDigest(try selectors("unix:uid:1"), isDigest: { _ in false }))
-    }
-
-    @Test("asks for the digest when an entry goes by nothing else")
-    func digestAlone() throws {
-        let matcher = EntryMatcher([try AuthorizedEntry.make("alone", ["unix:sha256:bb"])])
-        #expect(matcher.needsDigest([], isDigest: { $0.value.hasPrefix("sha256:") }))
-    }
-
     @Test("agrees with a matcher that tries every entry", arguments: UInt64(0)..<100)
     func agreesWithNaive(_ seed: UInt64) throws {
         var entropy = SeededEntropy(seed)
         let universe = try (0..<12).map { number in
             try Selector(parsing: number < 9 ? "unix:fact:\(number)" : "unix:sha256:\(number)")
         }
-        let isDigest: (Selector) -> Bool = { $0.value.hasPrefix("sha256:") }
         let entries = try (0..<60).map { number in
             let size = Int.random(in: 0...5, using: &entropy)
             let expiry = Int.random(in: -20...60, using: &entropy)
@@ -117,13 +92,6 @@ struct EntryMatcherTests {
             }
             let sorted = naive.sorted { $0.createdAt == $1.createdAt ? $0.id < $1.id : $0.createdAt < $1.createdAt }
             #expect(matcher.matches(.of(found), now: now) == sorted)
-
-            let cheap = found.filter { !isDigest($0) }
-            let naiveNeed = entries.contains { entry in
-                !entry.storesSVID && entry.selectors.contains(where: isDigest)
-                    && entry.selectors.filter { !isDigest($0) }.isSubset(of: cheap)
-            }
-            #expect(matcher.needsDigest(cheap, isDigest: isDigest) == naiveNeed)
         }
     }
 }

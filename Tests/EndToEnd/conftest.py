@@ -133,6 +133,20 @@ def module_home() -> Iterator[Path]:
     shutil.rmtree(path, ignore_errors=True)
 
 
+@pytest.fixture(scope="module")
+def measured() -> Iterator[Path]:
+    """A mount of its own, all that the exec journal of these tests looks at; what is to be measured runs from there."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: mounts a folder for the exec journal")
+    path = _make_home()
+    path.chmod(0o755)
+    subprocess.run(["mount", "--bind", path, path], check=True, capture_output=True)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+    subprocess.run(["umount", "--lazy", path], check=False, capture_output=True)
+    shutil.rmtree(path, ignore_errors=True)
+
+
 # --- Processes ------------------------------------------------------------------------------------
 
 

@@ -1,13 +1,13 @@
 internal import SwiftProtobuf
-internal import AgentDomain
+package import AgentDomain
 internal import SPIFFE
-internal import WorkloadAPIProtos
+package import WorkloadAPIProtos
 internal import WorkloadAttestation
 
 /// What an admin could write to have an entry match a process.
-enum SelectorAdvice {
+package enum SelectorAdvice {
     /// Ranks what was found on a process, and proposes an entry.
-    static func suggestions(for examination: Examination) -> Mintmark_V1_SuggestSelectorsResponse {
+    package static func suggestions(for examination: Examination) -> Mintmark_V1_SuggestSelectorsResponse {
         let attestation = examination.judgement.attestation
         let admitsJIT = attestation.levelAdmittingJIT > attestation.level
         let level = attestation.levelAdmittingJIT
@@ -73,7 +73,7 @@ enum SelectorAdvice {
     }
 
     /// What an entry lacks on a process, with what would mend it.
-    static func miss(_ miss: NearMiss, on examination: Examination) -> Mintmark_V1_NearMiss {
+    package static func miss(_ miss: NearMiss, on examination: Examination) -> Mintmark_V1_NearMiss {
         .with {
             $0.entryID = miss.entry.id
             $0.spiffeID = "\(miss.entry.spiffeID)"

@@ -66,7 +66,10 @@ package struct HostReport: Hashable, Sendable {
             check(
                 "user namespaces", settings.hasUnprivilegedUserNamespaces == false,
                 "ordinary users cannot make user namespaces",
-                else: .limited, "ordinary users can make user namespaces",
+                else: .limited,
+                settings.hasUnprivilegedUserNamespaces == nil
+                    ? "it cannot be told whether ordinary users can make user namespaces"
+                    : "ordinary users can make user namespaces",
                 "processes in PID namespaces of such get AL0, and the exe link can be forged, which AL2 and AL3 refuse",
                 "sysctl user.max_user_namespaces=0, where no container runtime needs them"),
             check(
