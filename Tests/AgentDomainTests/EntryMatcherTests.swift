@@ -96,6 +96,82 @@ struct EntryMatcherTests {
     }
 }
 
+@Suite("Entries that vouch for libraries")
+struct VouchingTests {
+    /// Two libraries that others than root could have made; measured but for them.
+    private static func attestation(jit: AssuranceLevel? = nil) throws -> Attestation {
+        let found = try selectors("unix:uid:1", "code:lib:sha256:aa", "code:lib:sha256:bb", "code:set:cc")
+        var attestation = Attestation.of(found, jit == nil ? .boundImage : .executableLink, jit: .boundImage)
+        attestation.unvouched = try selectors("code:lib:sha256:aa", "code:lib:sha256:bb")
+        attestation.levelVouched = jit == nil ? .measuredExec : .executableLink
+        attestation.levelVouchedAdmittingJIT = .measuredExec
+        return attestation
+    }
+
+    static let naming: [(selectors: [String], asks: AssuranceLevel, matches: Bool)] = [
+        (["unix:uid:1"], .measuredExec, false), (["unix:uid:1"], .boundImage, true),
+        (["unix:uid:1", "code:lib:sha256:aa"], .measuredExec, false),
+        (["unix:uid:1", "code:lib:sha256:aa"], .boundImage, true),
+        (["unix:uid:1", "code:lib:sha256:aa", "code:lib:sha256:bb"], .measuredExec, true),
+        (["code:set:cc"], .measuredExec, true), (["code:set:dd"], .measuredExec, false),
+        (["code:lib:sha256:aa", "code:lib:sha256:bb", "code:lib:sha256:dd"], .measuredExec, false),
+    ]
+
+    @Test("reach the highest level only by naming each, or the whole set", arguments: naming)
+    func vouching(row: (selectors: [String], asks: AssuranceLevel, matches: Bool)) throws {
+        let entry = try AuthorizedEntry.make("a", row.selectors, level: row.asks)
+        let matcher = EntryMatcher([entry])
+        #expect(matcher.matches(try Self.attestation(), now: now).isEmpty == !row.matches)
+        let misses = matcher.nearMisses(try Self.attestation(), now: now)
+        #expect(misses.isEmpty == row.matches)
+        if row.selectors == ["unix:uid:1"], !row.matches {
+            #expect(
+                misses.first?.shortfall
+                    == AssuranceShortfall(needed: .measuredExec, reached: .boundImage, isOnlyJIT: false))
+        }
+    }
+
+    @Test("need to admit made code besides, where there is some")
+    func jit() throws {
+        let names = ["code:lib:sha256:aa", "code:lib:sha256:bb"]
+        let attestation = try Self.attestation(jit: .measuredExec)
+        for (admits, asks, matches) in [
+            (false, AssuranceLevel.measuredExec, false), (true, .measuredExec, true), (false, .executableLink, true),
+            (false, .boundImage, false),
+        ] {
+            let entry = try AuthorizedEntry.make("a", names, level: asks, allowsJIT: admits)
+            #expect(EntryMatcher([entry]).matches(attestation, now: now).isEmpty == !matches)
+        }
+        let unnamed = try AuthorizedEntry.make("b", ["unix:uid:1"], level: .measuredExec, allowsJIT: true)
+        #expect(EntryMatcher([unnamed]).matches(attestation, now: now).isEmpty)
+    }
+
+    @Test("A library that could not be hashed is vouched for by nobody")
+    func unhashed() throws {
+        var attestation = try Self.attestation()
+        attestation.unvouched = try selectors("code:lib:sha256:unknown")
+        for names in [["code:lib:sha256:unknown"], ["unix:uid:1", "code:lib:sha256:aa"]] {
+            let entry = try AuthorizedEntry.make("a", names, level: .measuredExec)
+            #expect(EntryMatcher([entry]).matches(attestation, now: now).isEmpty)
+        }
+    }
+
+    @Test("The levels of an attestation", arguments: AssuranceLevel.allCases, AssuranceLevel.allCases)
+    func levels(plain: AssuranceLevel, jit: AssuranceLevel) throws {
+        let attestation = Attestation.of(try selectors("unix:uid:1"), plain, jit: jit)
+        #expect(attestation.level(admittingJIT: false, naming: []) == plain)
+        #expect(attestation.level(admittingJIT: true, naming: []) == max(plain, jit))
+        for asked in AssuranceLevel.allCases {
+            for admits in [true, false] {
+                #expect(
+                    attestation.meets(AssuranceTerms(minimum: asked, allowsJIT: admits), naming: [])
+                        == ((admits ? max(plain, jit) : plain) >= asked))
+                #expect(attestation.raisedToTop.meets(AssuranceTerms(minimum: asked, allowsJIT: admits), naming: []))
+            }
+        }
+    }
+}
+
 @Suite("Hints")
 struct HintRuleTests {
     @Test(

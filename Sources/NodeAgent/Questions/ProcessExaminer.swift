@@ -101,7 +101,8 @@ final class ProcessExaminer: Sendable {
     private func enter(_ asker: Asker) throws(CallStatus) {
         guard !asker.isAdmin else { return }
         let isWithin = underWay.withLock { underWay in
-            guard underWay.values.reduce(0, +) < Self.limits.total, underWay[asker.uid, default: 0] < Self.limits.perUser
+            guard underWay.values.reduce(0, +) < Self.limits.total,
+                underWay[asker.uid, default: 0] < Self.limits.perUser
             else { return false }
             underWay[asker.uid, default: 0] += 1
             return true

@@ -6,6 +6,8 @@ internal import WorkloadAttestation
 
 /// What an admin could write to have an entry match a process.
 package enum SelectorAdvice {
+    private static let scriptFamily = "exec:script:sha256"
+
     /// Ranks what was found on a process, and proposes an entry.
     package static func suggestions(for examination: Examination) -> Mintmark_V1_SuggestSelectorsResponse {
         let attestation = examination.judgement.attestation
@@ -39,7 +41,7 @@ package enum SelectorAdvice {
         }
         let program =
             level >= .measuredExec
-            ? all("exec:script:sha256") + all("exec:sha256") : all("unix:path") + all("unix:sha256")
+            ? all(scriptFamily) + all("exec:sha256") : all("unix:path") + all("unix:sha256")
         return Set(all("unix:uid") + program)
     }
 
@@ -63,7 +65,8 @@ package enum SelectorAdvice {
         }
         let path = examination.evidence.executable.value?.path.value ?? ""
         if BareInterpreter.isNamed(path.split(separator: "/").last ?? ""),
-            !attestation.selectors.contains(where: BareInterpreter.measuresScript)
+            // A chain without a script is there for every program, and is the interpreter's own.
+            !attestation.selectors.contains(where: { SelectorVocabulary.family(of: $0)?.prefix == scriptFamily })
         {
             warnings.append(
                 "\(path) is an interpreter: its digest says nothing of the program that it runs; start it by a #! script"
