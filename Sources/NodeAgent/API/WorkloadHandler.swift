@@ -17,6 +17,8 @@ internal import WorkloadSocket
 final class WorkloadHandler: CallHandler {
     /// How often files are hashed for one call; they may change meanwhile.
     private static let hashingLimit = 4
+    /// How long a stream whose user has used up their share of hashing is left alone.
+    private static let overloadPause = Duration.seconds(10)
 
     /// What calls are answered from.
     struct Parts: Sendable {
@@ -165,8 +167,8 @@ final class WorkloadHandler: CallHandler {
             }
         } catch {
             let peer = call.connection.peer.credentials
-            parts.logger.warning(
-                "workload attestation failed",
+            parts.logger.log(
+                level: call.connection.mayLog() ? .warning : .debug, "workload attestation failed",
                 metadata: [
                     "workload.pid": "\(peer.pid)", "workload.uid": "\(peer.uid)", "error": "\(error)",
                 ])
@@ -196,8 +198,15 @@ final class WorkloadHandler: CallHandler {
                 let fresh = try await hashing.digests(of: requests, for: uid)
                 record.withState { $0.fresh = fresh }
             } catch {
-                logger.warning("hashing refused: too much for one user", metadata: ["workload.uid": "\(uid)"])
-                call.finish(CallRefusal.overBudget.status())
+                let level: Logger.Level = call.connection.mayLog() ? .warning : .debug
+                logger.log(
+                    level: level, "hashing refused: too much for one user", metadata: ["workload.uid": "\(uid)"])
+                // Nothing speaks against a stream that has been served; it is looked at again later.
+                guard record.withState({ $0.lastMessage != nil }) else {
+                    return _ = call.finish(CallRefusal.overBudget.status())
+                }
+                record.withState { $0.hashings = 0 }
+                try? await Task.sleep(for: Self.overloadPause)
             }
         }
         return .waiting
@@ -225,6 +234,9 @@ final class WorkloadHandler: CallHandler {
             return _ = call.finish(CallRefusal.processChanged.status())
         }
         let judgement = session.judge(evidence)
+        // A stream has its next round in seconds; a caller that was refused has no next one that counts.
+        var isIdle = true
+        defer { session.rest(isIdle: isIdle) }
         do throws(CallStatus) {
             let view = parts.state.view
             let attestation = judgement.attestation
@@ -235,11 +247,12 @@ final class WorkloadHandler: CallHandler {
                     try WorkloadMessages.verdict(
                         on: token, audience: audience, bundle: try bundle(view), now: parts.clock.now))
             } else {
-                if waitsForMeasurement(evidence, attestation, view, call, record) { return }
+                if waitsForMeasurement(evidence, view, call, record) { return }
                 let entries = try entries(for: attestation, view, call, judgement)
                 reply = try self.reply(to: request, entries, view, call, record)
                 if reply.handsOut { connection.served(entries) }
             }
+            if case .last = reply { isIdle = false }
             deliver(reply, attestation, call, record)
         } catch {
             if record.withState({ $0.lastMessage }) != nil {
@@ -251,13 +264,11 @@ final class WorkloadHandler: CallHandler {
 
     /// Has a call wait, once, when a program that has just been started is still being measured and that decides.
     private func waitsForMeasurement(
-        _ evidence: Evidence, _ attestation: Attestation, _ view: AgentState.View, _ call: WorkloadCall,
-        _ record: CallRecord
+        _ evidence: Evidence, _ view: AgentState.View, _ call: WorkloadCall, _ record: CallRecord
     ) -> Bool {
         guard evidence.record.value?.image.value?.program.digest == .unmeasured(.beingMeasured) else { return false }
-        let now = parts.clock.now
-        guard view.matcher.matches(attestation.raisedToTop, now: now) != view.matcher.matches(attestation, now: now)
-        else { return false }
+        // Only where some entry goes by what was measured.
+        guard needs(of: view).contains(.libraries) else { return false }
         let isFirst = record.withState { state in
             defer { state.hasWaitedForMeasurement = true }
             return !state.hasWaitedForMeasurement
@@ -390,8 +401,8 @@ final class WorkloadHandler: CallHandler {
         let wanting = view.matcher.matches(attestation.raisedToTop, now: now)
         let refusal = wanting.isEmpty ? CallRefusal.noEntry : .assuranceTooLow
         let peer = call.connection.peer.credentials
-        parts.logger.info(
-            "no identity issued",
+        parts.logger.log(
+            level: call.connection.mayLog() ? .info : .debug, "no identity issued",
             metadata: [
                 "workload.pid": "\(peer.pid)", "workload.uid": "\(peer.uid)",
                 "rpc.method": "\(ServedMethod.name(call.method))", "reason": "\(refusal.rawValue)",
@@ -402,7 +413,8 @@ final class WorkloadHandler: CallHandler {
 
     /// The missing proofs in a line, the lowest level first.
     private static func summary(_ judgement: Judgement) -> String {
-        judgement.missing.prefix(4).map { "\($0)" }.joined(separator: "; ")
+        // Paths in it are the process's own choice, and can be long.
+        judgement.missing.prefix(4).map { String("\($0)".prefix(300)) }.joined(separator: "; ")
     }
 
     private func bundle(_ view: AgentState.View) throws(CallStatus) -> TrustBundle {

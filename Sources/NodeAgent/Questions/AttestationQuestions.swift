@@ -47,9 +47,10 @@ final class AttestationQuestions: Sendable {
         let examination = try await examiner.examine(try Self.pid(request.pid), for: asker)
         let (matcher, now) = (state.view.matcher, clock.now)
         let matches = matcher.matches(examination.judgement.attestation, now: now)
-        let misses = matcher.nearMisses(examination.judgement.attestation, now: now, limit: 64)
-        let visible = misses.filter { asker.maySee($0.entry, namesOf: examination) }
-        let shown = visible.prefix(Self.nearMissLimit)
+        // Others' entries are neither told of nor counted, except to an admin.
+        let visible = state.view.entries.values.filter { asker.maySee($0, namesOf: examination) }
+        let misses = EntryMatcher(visible).nearMisses(examination.judgement.attestation, now: now, limit: 64)
+        let shown = misses.prefix(Self.nearMissLimit)
         return .with {
             $0.process = examination.message
             $0.matches = matches.map(Self.match)

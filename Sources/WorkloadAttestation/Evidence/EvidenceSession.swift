@@ -80,8 +80,15 @@ package final class EvidenceSession: Sendable {
         return judgement
     }
 
-    /// Lets go of what can be had again, for a connection that is idle.
-    package func rest() {
+    /// How many files are held open for all sessions together before each lets go of its own after every answer.
+    private static let mostOpenFiles = 2048
+
+    /// Lets go of what can be had again, after an answer.
+    ///
+    /// - Parameter isIdle: Whether the next question is not soon to come. Otherwise files stay open for it, unless too
+    ///   many are open in all.
+    package func rest(isIdle: Bool) {
+        guard isIdle || sources.files.count > Self.mostOpenFiles else { return }
         state.withLock { state in
             state.code = nil
             state.program = nil
@@ -146,12 +153,13 @@ struct SessionState {
 
     init(directory: ProcessDirectory) { self.directory = directory }
 
-    /// What the kernel drew for the image at exec; nil when it cannot be read.
+    /// What the kernel laid out for the image at exec, as it keeps it: addresses that it drew, and where the program
+    /// begins. Nothing is read from the process's own memory, which it could make anyone wait for.
     mutating func imageMark() -> [UInt8]? {
         guard let count = try? directory.contents(of: "auxv", into: &buffer, limit: 4096),
-            let vector = AuxiliaryVector(parsing: buffer[..<count])
+            AuxiliaryVector(parsing: buffer[..<count]) != nil
         else { return nil }
-        return (try? directory.imageMark(vector)) ?? nil
+        return Array(buffer[..<count])
     }
 }
 

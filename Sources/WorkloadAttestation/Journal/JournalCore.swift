@@ -16,6 +16,7 @@ struct JournalCore: @unchecked Sendable {
         var instance: ProcessInstance
         var parent: Fact<ProcessInstance>
         var image: Fact<ExecutedImage>
+        var isLinkForged: Bool
     }
 
     enum Look {
@@ -176,6 +177,7 @@ struct JournalCore: @unchecked Sendable {
             if case .settled(let record) = look(at: pid, as: instance), record.value == nil { return record }
             return nil
         }
+        if found.isLinkForged { ledger.noteLinkForged(pid) }
         var parent = found.parent
         if case .known = parent {
             // Looked up by number: only if the number still means who forked it.

@@ -140,10 +140,13 @@ package enum AssuranceJudge {
             for file in code.files where !file.isExecutable {
                 if let gap = file.digest.gap { list.add(.measuredExec, .knownLibraries, "\(file.path): \(gap)") }
             }
+            // Where nobody saw what was executed, code of somebody else's making may be what really runs.
+            let isSeen = evidence.record.value?.image.value != nil
             for file in unvouched(evidence) {
                 list.add(
-                    .measuredExec, .vouchedLibraries,
-                    "\(file.path) can be changed by others than root, and counts only for an entry that names it by code:lib")
+                    isSeen ? .measuredExec : .boundImage, .vouchedLibraries,
+                    "\(file.path) can be changed by others than root, and counts only for an entry that names it by code:lib"
+                )
             }
         }
     }

@@ -32,11 +32,13 @@ package struct SocketSettings: Sendable {
 
     /// - Parameters:
     ///   - cores: Processors of the machine.
-    ///   - descriptors: The soft limit of open files. A connection needs two: the socket, and the pinned process.
+    ///   - descriptors: The soft limit of open files. A connection needs three: the socket, the pinned process, and what
+    ///     its handler holds of that.
     package init(cores: Int, descriptors: Int) {
         workers = max(4, 2 * cores)
-        connections = max(16, (descriptors - 512) / 2)
-        // A sixteenth is left for others, whatever one user takes.
-        connectionsPerUser = min(connectionsPerUser, connections - connections / 16)
+        // Some are left for files that are looked at, and for the rest of the process.
+        connections = max(16, (descriptors - max(512, descriptors / 4)) / 3)
+        // A quarter is left for others, whatever one user takes.
+        connectionsPerUser = min(connectionsPerUser, connections - connections / 4)
     }
 }

@@ -91,6 +91,9 @@ package final class WorkloadConnection: Sendable {
         set { slot.withLock { $0 = newValue } }
     }
 
+    /// Whether another line of the log may be about this user; the server's own lines are among those counted.
+    package func mayLog() -> Bool { account.mayLog(now: server.now()) }
+
     /// Calls that are open.
     package var openCalls: [WorkloadCall] { state.withLock { $0.calls.map(\.call) } }
 
