@@ -69,14 +69,22 @@ final class WorkloadHandler: CallHandler {
         // What the rest comes to, the judge says.
         case .traced, .scriptWritten, .eventsLost: connection.poke()
         }
-        // That it ended is no incident.
-        if change != .exited { report(change.rawValue, detail: "", of: connection, record) }
+        switch change {
+        // That it ended is no incident, and that the journal lost events says nothing of this process: what is not known
+        // of it any more, the judge says.
+        case .exited, .eventsLost: return
+        case .executed, .idsChanged, .traced, .scriptWritten:
+            report(change.rawValue, detail: "", of: connection, record)
+        }
     }
 
     private func report(
-        _ kind: String, detail: String, of connection: WorkloadConnection, _ record: ConnectionRecord
+        _ kind: String, detail: String, isConsequence: Bool = false, of connection: WorkloadConnection,
+        _ record: ConnectionRecord
     ) {
-        guard let entryIDs = record.takeForReport(), case .success(let session) = record.session else { return }
+        guard let entryIDs = record.takeForReport(kind, isConsequence: isConsequence),
+            case .success(let session) = record.session
+        else { return }
         let peer = connection.peer.credentials
         parts.logger.notice(
             "workload changed while it held an identity",
@@ -234,15 +242,24 @@ final class WorkloadHandler: CallHandler {
                 if waitsForMeasurement(evidence, attestation, view, call, record) { return }
                 let entries = try entries(for: attestation, view, call, judgement)
                 reply = try self.reply(to: request, entries, view, call, record)
-                if reply.handsOut { connection.served(entries) }
+                if reply.handsOut { connection.served(request.choice(among: entries)) }
             }
             deliver(reply, attestation, call, record)
         } catch {
-            if record.withState({ $0.lastMessage }) != nil {
-                report("assurance-lost", detail: Self.summary(judgement), of: call.connection, connection)
+            if hasLostStanding(judgement.attestation, record) {
+                report(
+                    "assurance-lost", detail: Self.summary(judgement), isConsequence: true, of: call.connection,
+                    connection)
             }
             call.finish(error)
         }
+    }
+
+    /// Whether a process no longer gets what it would still get as what it was; that an entry is gone is no incident.
+    private func hasLostStanding(_ attestation: Attestation, _ record: CallRecord) -> Bool {
+        guard let before = record.withState({ $0.lastAttestation }) else { return false }
+        let (matcher, now) = (parts.state.view.matcher, parts.clock.now)
+        return matcher.matches(attestation, now: now).isEmpty && !matcher.matches(before, now: now).isEmpty
     }
 
     /// Has a call wait, once, when a program that has just been started is still being measured and that decides.
@@ -322,8 +339,8 @@ final class WorkloadHandler: CallHandler {
                 try shelf.message(.jwtBundles, revision: view.revision) { () throws(CallStatus) in
                     try WorkloadMessages.jwtBundles(bundle)
                 })
-        case .jwtSVID(let audience, let id):
-            let entries = entries.filter { id == nil || $0.spiffeID == id }
+        case .jwtSVID(let audience, _):
+            let entries = request.choice(among: entries)
             guard !entries.isEmpty else { throw CallRefusal.noEntry.status() }
             return try tokens(for: entries, audience: audience, call, record)
         case .validateJWTSVID: throw CallStatus(.internal, "judged elsewhere")

@@ -47,7 +47,7 @@ final class AttestationQuestions: Sendable {
         let examination = try await examiner.examine(try Self.pid(request.pid), for: asker)
         let (matcher, now) = (state.view.matcher, clock.now)
         let matches = matcher.matches(examination.judgement.attestation, now: now)
-        let misses = matcher.nearMisses(examination.judgement.attestation, now: now, limit: 64)
+        let misses = matcher.nearMisses(examination.judgement.attestation, now: now, limit: .max)
         let visible = misses.filter { asker.maySee($0.entry, namesOf: examination) }
         let shown = visible.prefix(Self.nearMissLimit)
         return .with {
