@@ -147,7 +147,8 @@ package enum AssuranceJudge {
             for file in unvouched(evidence) {
                 list.add(
                     .measuredExec, .vouchedLibraries,
-                    "\(file.path) can be changed by others than root, and counts only for an entry that names it by code:lib")
+                    "\(file.path) can be changed by others than root, and counts only for an entry that names it by code:lib"
+                )
             }
         }
     }
