@@ -339,7 +339,7 @@ let package = Package(
             name: "CommandLineTests",
             dependencies: [
                 "CommandLine", "Bootstrap", "SPIFFE", "Platform", "IssuerAPIProtos", "WorkloadAPIProtos", "TestSupport",
-                crypto,
+                crypto, protobuf,
             ],
             swiftSettings: strict),
 

@@ -1,6 +1,7 @@
 import CommandLine
 import Foundation
 import SPIFFE
+import SwiftProtobuf
 import Testing
 import WorkloadAPIProtos
 
@@ -60,25 +61,31 @@ struct AttestationRenderingTests {
             try JSONSerialization.jsonObject(with: Data(rendering.text(.json).utf8)) as? NSDictionary)
     }
 
-    private static let processJSON: [String: Any] = [
-        "pid": 42, "instance": "b/7", "level": 1, "level_admitting_jit": 3, "methods": ["credentials", "pidfd"],
-        "facts": [
-            ["name": "executable", "value": "/opt/agent", "from": "file", "unknown": NSNull()],
-            ["name": "unit", "value": NSNull(), "from": NSNull(), "unknown": "no systemd"],
-        ],
-        "selectors": ["unix:uid:1"],
-        "missing": [["level": 2, "fact": "not-traced", "reason": "process 17 traces it"]],
-    ]
+    private static var processJSON: [String: Any] {
+        [
+            "pid": 42, "instance": "b/7", "level": 1, "level_admitting_jit": 3, "methods": ["credentials", "pidfd"],
+            "facts": [
+                ["name": "executable", "value": "/opt/agent", "from": "file", "unknown": NSNull()],
+                ["name": "unit", "value": NSNull(), "from": NSNull(), "unknown": "no systemd"],
+            ],
+            "selectors": ["unix:uid:1"],
+            "missing": [["level": 2, "fact": "not-traced", "reason": "process 17 traces it"]],
+        ]
+    }
 
-    private static let matchJSON: [String: Any] = [
-        "entry_id": "e1", "spiffe_id": "spiffe://example.org/a", "hint": "h",
-    ]
+    private static var matchJSON: [String: Any] {
+        [
+            "entry_id": "e1", "spiffe_id": "spiffe://example.org/a", "hint": "h",
+        ]
+    }
 
-    private static let missJSON: [String: Any] = [
-        "entry_id": "e2", "spiffe_id": "spiffe://example.org/b",
-        "missing_selectors": [["selector": "unix:uid:2", "found": ["unix:uid:1"], "remedy": "say unix:uid:1"]],
-        "min_assurance": 2, "assurance_missing": true, "jit_would_do": true, "other": ["has expired"],
-    ]
+    private static var missJSON: [String: Any] {
+        [
+            "entry_id": "e2", "spiffe_id": "spiffe://example.org/b",
+            "missing_selectors": [["selector": "unix:uid:2", "found": ["unix:uid:1"], "remedy": "say unix:uid:1"]],
+            "min_assurance": 2, "assurance_missing": true, "jit_would_do": true, "other": ["has expired"],
+        ]
+    }
 
     @Test("explain, for programs")
     func explanationJSON() throws {

@@ -1,6 +1,6 @@
 """A workload that holds a stream, and changes into something else when told: everything over one raw connection.
 
-Arguments: the socket, and the method. Says one JSON object a line: "message", "status" or "closed". Reads one command a
+Arguments: the socket, and the method (FetchJWTSVID with a blank and an identity). Says one JSON object a line: "message", "status" or "closed". Reads one command a
 line from stdin:
 
     exec      executes another program (this one again) that keeps the socket
@@ -55,7 +55,13 @@ class Holder:
         self.held = b""
         self.body = b""
         self.peer.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0, b"\0\1" + bytes(4)))
-        self.peer.sendall(frame(HEADERS, 4, 1, header_block(method)) + frame(DATA, 1, 1, bytes(5)))
+        method, _, identity = method.partition(" ")
+        request = b""
+        if identity:
+            # An audience, and the identity.
+            request = b"\n\1a\x12" + bytes([len(identity)]) + identity.encode()
+        self.peer.sendall(frame(HEADERS, 4, 1, header_block(method)))
+        self.peer.sendall(frame(DATA, 1, 1, b"\0" + struct.pack(">I", len(request)) + request))
 
     def read(self) -> None:
         """Reads what is there; ends the process at the connection's end."""

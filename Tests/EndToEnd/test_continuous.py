@@ -204,6 +204,45 @@ def test_an_honest_end_is_no_incident(up, served, hold):
     no_incident(up, holder)
 
 
+def test_an_entry_that_is_deleted_ends_a_stream_and_is_no_incident(up, hold):
+    entry = up.register(fresh_id("gone"), "unix:uid:0", f"unix:path:{my_executable()}", flags=["--min-assurance", "2"])
+    holder = hold(entry["spiffe_id"])
+    up.cli("entry", "delete", entry["id"]).expect(0)
+    holder.until("status", within=PUSHES)
+    time.sleep(1)
+    no_incident(up, holder)
+
+
+def test_one_change_does_not_hide_the_next(up, hold):
+    """A tracer, which this entry does not mind, and then another program."""
+    entry = up.register(fresh_id("twice"), "unix:uid:0", f"unix:path:{my_executable()}", flags=["--min-assurance", "1"])
+    try:
+        holder = hold(entry["spiffe_id"])
+        with traced(holder.pid):
+            up.wait_log(rf"no longer what was attested.*incident\.kind=traced.*workload\.pid={holder.pid}\b")
+        holder.tell("exec")
+        holder.until("closed", within=3)
+        up.wait_log(rf"no longer what was attested.*incident\.kind=executed.*workload\.pid={holder.pid}\b")
+    finally:
+        up.cli("entry", "delete", entry["id"]).expect(0)
+
+
+def test_an_incident_names_the_identity_that_was_fetched_and_no_other(up):
+    """A token for one of two identities, on a connection that is then given away."""
+    asked, other = (up.register(fresh_id("token"), "unix:uid:0", f"unix:path:{my_executable()}") for _ in range(2))
+    holder = Holder(up, f"FetchJWTSVID {asked['spiffe_id']}")
+    try:
+        holder.until("message")
+        holder.tell(f"uid {USER.uid}")
+        holder.until("closed", within=3)
+        incident(up, holder, "ids-changed", asked)
+        assert other["id"] not in up.wait_log(rf"no longer what was attested.*workload\.pid={holder.pid}\b")
+    finally:
+        holder.end()
+        for entry in (asked, other):
+            up.cli("entry", "delete", entry["id"]).expect(0)
+
+
 def test_bundle_streams_end_as_well(up, served):
     for method in ("FetchX509Bundles", "FetchJWTBundles"):
         holder = Holder(up, method)

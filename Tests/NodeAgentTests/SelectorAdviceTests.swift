@@ -181,9 +181,10 @@ extension Examination {
         _ selectors: [String], _ level: AssuranceLevel, jit: AssuranceLevel? = nil, path: String = "/opt/agent",
         missing: [MissingProof] = []
     ) throws -> Examination {
-        let time = FileIdentity.Timestamp(seconds: 0, nanoseconds: 0)
         let state = FileState(
-            identity: FileIdentity(device: 1, inode: 5, size: 10, modified: time, changed: time), mode: 0o100755,
+            identity: FileIdentity(
+                device: 1, inode: 5, size: 10, modified: .init(seconds: 0, nanoseconds: 0),
+                changed: .init(seconds: 0, nanoseconds: 0)), mode: 0o100755,
             owner: 0, group: 0)
         let executable = ExecutableFacts(
             state: state, fileSystem: FileSystemKind(number: 0xEF53), isMemory: false, writableByCaller: false,

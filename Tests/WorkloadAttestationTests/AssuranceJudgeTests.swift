@@ -226,7 +226,7 @@ struct VouchedLibrariesTests {
             $0.code.change {
                 $0.files.append(
                     MappedCode(
-                        identity: identity(9), path: "/home/a/lib.so", isExecutable: false, isImmutable: false,
+                        identity: identity(9), path: "/opt/b/lib.so", isExecutable: false, isImmutable: false,
                         digest: .known(digest("e"), .file)))
             }
         }

@@ -72,17 +72,21 @@ final class WorkloadHandler: CallHandler {
         case .traced, .scriptWritten, .eventsLost: connection.poke()
         }
         switch change {
-        // That it ended is no incident; nor is that the journal missed something, which says nothing of this process.
-        case .exited, .eventsLost: break
+        // That it ended is no incident, and that the journal lost events says nothing of this process: what is not known
+        // of it any more, the judge says.
+        case .exited, .eventsLost: return
         case .executed, .idsChanged, .traced, .scriptWritten:
             report(change.rawValue, detail: "", of: connection, record)
         }
     }
 
     private func report(
-        _ kind: String, detail: String, of connection: WorkloadConnection, _ record: ConnectionRecord
+        _ kind: String, detail: String, isConsequence: Bool = false, of connection: WorkloadConnection,
+        _ record: ConnectionRecord
     ) {
-        guard let entryIDs = record.takeForReport(), case .success(let session) = record.session else { return }
+        guard let entryIDs = record.takeForReport(kind, isConsequence: isConsequence),
+            case .success(let session) = record.session
+        else { return }
         let peer = connection.peer.credentials
         parts.logger.notice(
             "workload changed while it held an identity",
@@ -250,16 +254,25 @@ final class WorkloadHandler: CallHandler {
                 if waitsForMeasurement(evidence, view, call, record) { return }
                 let entries = try entries(for: attestation, view, call, judgement)
                 reply = try self.reply(to: request, entries, view, call, record)
-                if reply.handsOut { connection.served(entries) }
+                if reply.handsOut { connection.served(request.choice(among: entries)) }
             }
             if case .last = reply { isIdle = false }
             deliver(reply, attestation, call, record)
         } catch {
-            if record.withState({ $0.lastMessage }) != nil {
-                report("assurance-lost", detail: Self.summary(judgement), of: call.connection, connection)
+            if hasLostStanding(judgement.attestation, record) {
+                report(
+                    "assurance-lost", detail: Self.summary(judgement), isConsequence: true, of: call.connection,
+                    connection)
             }
             call.finish(error)
         }
+    }
+
+    /// Whether a process no longer gets what it would still get as what it was; that an entry is gone is no incident.
+    private func hasLostStanding(_ attestation: Attestation, _ record: CallRecord) -> Bool {
+        guard let before = record.withState({ $0.lastAttestation }) else { return false }
+        let (matcher, now) = (parts.state.view.matcher, parts.clock.now)
+        return matcher.matches(attestation, now: now).isEmpty && !matcher.matches(before, now: now).isEmpty
     }
 
     /// Has a call wait, once, when a program that has just been started is still being measured and that decides.
@@ -337,8 +350,8 @@ final class WorkloadHandler: CallHandler {
                 try shelf.message(.jwtBundles, revision: view.revision) { () throws(CallStatus) in
                     try WorkloadMessages.jwtBundles(bundle)
                 })
-        case .jwtSVID(let audience, let id):
-            let entries = entries.filter { id == nil || $0.spiffeID == id }
+        case .jwtSVID(let audience, _):
+            let entries = request.choice(among: entries)
             guard !entries.isEmpty else { throw CallRefusal.noEntry.status() }
             return try tokens(for: entries, audience: audience, call, record)
         case .validateJWTSVID: throw CallStatus(.internal, "judged elsewhere")
@@ -411,10 +424,11 @@ final class WorkloadHandler: CallHandler {
         throw refusal.status()
     }
 
-    /// The missing proofs in a line, the lowest level first.
+    /// The missing proofs in a line, the lowest level first; what no entry asks for was not looked at, and lacks nothing.
     private static func summary(_ judgement: Judgement) -> String {
         // Paths in it are the process's own choice, and can be long.
-        judgement.missing.prefix(4).map { String("\($0)".prefix(300)) }.joined(separator: "; ")
+        judgement.missing.filter { !$0.reason.hasSuffix(Gap.notAsked.description) }.prefix(4)
+            .map { String("\($0)".prefix(300)) }.joined(separator: "; ")
     }
 
     private func bundle(_ view: AgentState.View) throws(CallStatus) -> TrustBundle {

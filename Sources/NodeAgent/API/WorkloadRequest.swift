@@ -1,4 +1,5 @@
 package import SPIFFE
+package import AgentDomain
 internal import SwiftProtobuf
 internal import WorkloadAPIProtos
 package import WorkloadSocket
@@ -48,6 +49,14 @@ package enum WorkloadRequest: Sendable {
             self = .validateJWTSVID(token: request.svid, audience: request.audience)
         case .fetchWITSVID, .fetchWITBundles:
             throw CallStatus(.unimplemented, "the WIT-SVID profile is not supported")
+        }
+    }
+
+    /// The entries that a request is about, of those that match.
+    package func choice(among entries: [AuthorizedEntry]) -> [AuthorizedEntry] {
+        switch self {
+        case .jwtSVID(_, let id?): entries.filter { $0.spiffeID == id }
+        case .jwtSVID(_, nil), .x509SVID, .x509Bundles, .jwtBundles, .validateJWTSVID: entries
         }
     }
 

@@ -97,7 +97,7 @@ final class ProcessExaminer: Sendable {
         return await body()
     }
 
-    /// Counts somebody in. Users cannot keep admins out.
+    /// Counts somebody in; users cannot keep admins out.
     private func enter(_ asker: Asker) throws(CallStatus) {
         guard !asker.isAdmin else { return }
         let isWithin = underWay.withLock { underWay in

@@ -20,7 +20,9 @@ package struct HostReport: Hashable, Sendable {
     /// The highest level that a process can reach.
     package let highestLevel: AssuranceLevel
 
-    /// Judges a machine. Pure: the same findings always make the same report.
+    /// Judges a machine.
+    ///
+    /// Pure: the same findings always make the same report.
     package init(host: HostAbilities, journal: JournalStatus, settings: HostSettings) {
         checks = Self.rights(host) + Self.kernel(host, settings) + Self.journal(journal) + Self.surroundings(settings)
         if !host.canLookAtAll {

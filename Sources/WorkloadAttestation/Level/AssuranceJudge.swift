@@ -7,6 +7,10 @@ package struct Judgement: Hashable, Sendable {
     package var attestation: Attestation
     /// Everything that stands between the process and the highest level, lowest level first.
     package var missing: [MissingProof]
+
+    package init(attestation: Attestation, missing: [MissingProof]) {
+        (self.attestation, self.missing) = (attestation, missing)
+    }
 }
 
 /// Says which level evidence proves.

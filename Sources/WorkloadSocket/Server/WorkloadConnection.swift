@@ -115,7 +115,7 @@ package final class WorkloadConnection: Sendable {
     /// - Parameter reason: For the log.
     package func close(reason: String) { cut(.handler(reason)) }
 
-    /// Ends the connection because its process has ended, whoever may hold it now. From any thread.
+    /// Ends the connection because its process has ended, whoever may hold it now; from any thread.
     package func closeAfterExit() { cut(.processExited) }
 
     func cut(_ reason: CutReason) {
