@@ -331,13 +331,15 @@ let package = Package(
         .testTarget(
             name: "NodeAgentTests",
             dependencies: [
-                "NodeAgent", "AgentDomain", "Bootstrap", "IssuerAPIProtos", "SPIFFE", "TestSupport", grpcCore,
-                grpcInProcess, logging, protobuf,
+                "NodeAgent", "AgentDomain", "WorkloadAttestation", "WorkloadSocket", "WorkloadAPIProtos", "Bootstrap",
+                "IssuerAPIProtos", "LinuxKernel", "Platform", "SPIFFE", "TestSupport", grpcCore, grpcInProcess,
+                grpcProtobuf, logging, protobuf,
             ], swiftSettings: strict),
         .testTarget(
             name: "CommandLineTests",
             dependencies: [
-                "CommandLine", "Bootstrap", "SPIFFE", "Platform", "IssuerAPIProtos", "TestSupport", crypto,
+                "CommandLine", "Bootstrap", "SPIFFE", "Platform", "IssuerAPIProtos", "WorkloadAPIProtos", "TestSupport",
+                crypto, protobuf,
             ],
             swiftSettings: strict),
 

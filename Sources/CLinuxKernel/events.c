@@ -212,6 +212,8 @@ static int mark(int group, int kind, int directory, const char *path) {
     switch (kind) {
     case MINTMARK_MARK_FILESYSTEM:
         return fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, FAN_OPEN_EXEC, directory, path);
+    case MINTMARK_MARK_MOUNT:
+        return fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_MOUNT, FAN_OPEN_EXEC, directory, path);
     case MINTMARK_MARK_GUARDED_DIRECTORY:
         return fanotify_mark(
             group, FAN_MARK_ADD | FAN_MARK_ONLYDIR, FAN_OPEN_EXEC_PERM | FAN_EVENT_ON_CHILD, directory, path);

@@ -18,11 +18,24 @@ package struct FileSystemKind: Hashable, Sendable, CustomStringConvertible {
         0x0102_1994,
     ]
 
+    private static let stamping: Set<UInt64> = [
+        0xEF53, 0x5846_5342, 0x9123_683E, 0xF2F5_2010, 0xE0F5_E1E2, 0x7371_7368,
+    ]
+
     /// The name, such as `ext4` (for its elders, too), or the number where it has none here.
     package var description: String { Self.names[number] ?? "0x\(String(number, radix: 16))" }
 
     /// Whether this machine's kernel alone says what its files hold and when they change.
     package var isLocal: Bool { Self.local.contains(number) }
+
+    /// Whether every change of a file, also one through a shared mapping, leaves a later change time.
+    ///
+    /// Not so in memory, where a store through a mapping that was made before leaves no trace.
+    package var stampsEveryChange: Bool { Self.stamping.contains(number) }
+
+    /// Whether the kernel names a mapped file by the same device and inode as its own stat(2); not so on btrfs, nor
+    /// where one file system lies over another.
+    package var namesMappedFilesAlike: Bool { isLocal && number != 0x9123_683E }
 
     /// Whether it lays one file system over another, so that files can change beneath it.
     package var isOverlay: Bool { number == 0x794C_7630 }

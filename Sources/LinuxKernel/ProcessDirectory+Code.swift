@@ -106,20 +106,6 @@ extension ProcessDirectory {
         let length = try KernelFile.link(mapping.linkName, below: descriptor, into: &buffer)
         return String(decoding: buffer[..<length], as: UTF8.self)
     }
-
-    /// The raw auxiliary vector, and the sixteen bytes that the kernel drew at exec: another image has others.
-    ///
-    /// - Returns: Nil for a process without memory of its own, such as one that is ending.
-    /// - Throws: ``LinuxError``.
-    package func imageMark(_ vector: AuxiliaryVector) throws(LinuxError) -> [UInt8]? {
-        guard let address = vector.random, let offset = off_t(exactly: address) else { return nil }
-        let memory = mintmark_openat(descriptor, "mem", O_RDONLY)
-        guard memory >= 0 else { throw LinuxError("open mem") }
-        defer { close(memory) }
-        var bytes = [UInt8](repeating: 0, count: 16)
-        let count = bytes.withUnsafeMutableBytes { pread(memory, $0.baseAddress, $0.count, offset) }
-        return count == 16 ? bytes : nil
-    }
 }
 
 extension ExecutableMapping {

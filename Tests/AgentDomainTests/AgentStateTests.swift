@@ -8,19 +8,19 @@ struct AgentStateTests {
     @Test("gives back what was put in, as one view")
     func view() throws {
         let state = AgentState()
-        #expect(state.view.revision == 0)
+        #expect(state.view.mark == 0)
         #expect(state.view.bundle == nil)
         let entry = try AuthorizedEntry.make("a")
         let previous = state.update { view in
             defer {
                 view.entries = ["a": entry]
                 view.matcher = EntryMatcher([entry])
-                view.revision = 7
+                view.mark = 7
             }
-            return view.revision
+            return view.mark
         }
         #expect(previous == 0)
-        #expect(state.view.revision == 7)
+        #expect(state.view.mark == 7)
         #expect(state.view.entries == ["a": entry])
         #expect(state.view.matcher.matches(.of(entry.selectors), now: now) == [entry])
     }
@@ -30,10 +30,10 @@ struct AgentStateTests {
         let state = AgentState()
         var ticks = state.ticks().makeAsyncIterator()
         for revision in UInt64(1)...5 {
-            state.update { $0.revision = revision }
+            state.update { $0.mark = revision }
             let tick: Void? = await ticks.next()
             #expect(tick != nil)
-            #expect(state.view.revision == revision)
+            #expect(state.view.mark == revision)
         }
     }
 
@@ -41,9 +41,9 @@ struct AgentStateTests {
     func newestKept() async {
         let state = AgentState()
         let stream = state.ticks()
-        for revision in UInt64(1)...5 { state.update { $0.revision = revision } }
+        for revision in UInt64(1)...5 { state.update { $0.mark = revision } }
         #expect(await Self.ticksWaiting(in: stream) == 1)
-        #expect(state.view.revision == 5)
+        #expect(state.view.mark == 5)
     }
 
     @Test("ticks at once when asked to, and not otherwise", arguments: [true, false])
@@ -56,7 +56,7 @@ struct AgentStateTests {
     func listeners() async {
         let state = AgentState()
         let early = [state.ticks(), state.ticks(), state.ticks()]
-        state.update { $0.revision = 1 }
+        state.update { $0.mark = 1 }
         let late = state.ticks()
         for stream in early { #expect(await Self.ticksWaiting(in: stream) == 1) }
         #expect(await Self.ticksWaiting(in: late) == 0)
@@ -80,7 +80,7 @@ struct AgentStateTests {
             group.cancelAll()
             await group.waitForAll()
         }
-        state.update { $0.revision = 1 }
+        state.update { $0.mark = 1 }
         var after = cancelled.makeAsyncIterator()
         let tick: Void? = await after.next()
         #expect(tick == nil)
@@ -94,7 +94,7 @@ struct AgentStateTests {
             let own = AgentState()
             state = own
             _ = own.ticks(startingWithOne: true)
-            own.update { $0.revision = 1 }
+            own.update { $0.mark = 1 }
         }
         #expect(state == nil)
     }
@@ -119,5 +119,35 @@ struct AgentStateTests {
             group.cancelAll()
             return await group.next() ?? 0
         }
+    }
+}
+
+@Suite("The revisions of the node's state")
+struct AgentStateRevisionTests {
+    @Test("count every replacement, whatever it replaces, and not what wakes nobody")
+    func revision() {
+        let state = AgentState()
+        #expect(state.view.revision == 0)
+        state.update { $0.lastSync = now }
+        state.update { _ in }
+        #expect(state.view.revision == 2)
+        state.noteSync(at: now)
+        state.withJWTs { _ in }
+        #expect(state.view.revision == 2)
+    }
+
+    @Test("tell a change of the entries from a change of anything else")
+    func entriesRevision() throws {
+        let state = AgentState()
+        let before = state.view
+        state.update { $0.svids = [:] }
+        #expect(state.view.entriesRevision == before.entriesRevision)
+        state.update { $0.entries = [:] }
+        let emptied = state.view.entriesRevision
+        #expect(emptied > before.entriesRevision)
+        let entry = try AuthorizedEntry.make("a")
+        state.update { $0.entries["a"] = entry }
+        #expect(state.view.entriesRevision > emptied)
+        #expect(before.entriesRevision == 0, "a view that was taken stays as it was")
     }
 }

@@ -65,37 +65,12 @@ struct EntryMatcherTests {
         #expect(matches(entries, found, now: now + 11).isEmpty)
     }
 
-    @Test("asks for the digest only where nothing else is missing")
-    func needsDigest() throws {
-        let entries = [
-            try AuthorizedEntry.make("digest", ["unix:uid:1", "unix:sha256:aa"]),
-            try .make("plain", ["unix:uid:2"]), try .make("alone", ["unix:sha256:bb"], storesSVID: true),
-            try .make("two", ["unix:uid:3", "unix:gid:3", "unix:sha256:cc", "unix:sha256:dd"]),
-        ]
-        let matcher = EntryMatcher(entries)
-        let isDigest: (Selector) -> Bool = { $0.value.hasPrefix("sha256:") }
-        #expect(matcher.needsDigest(try selectors("unix:uid:1"), isDigest: isDigest))
-        #expect(matcher.needsDigest(try selectors("unix:uid:1", "unix:uid:2"), isDigest: isDigest))
-        #expect(matcher.needsDigest(try selectors("unix:uid:3", "unix:gid:3"), isDigest: isDigest))
-        #expect(!matcher.needsDigest(try selectors("unix:uid:3"), isDigest: isDigest))
-        #expect(!matcher.needsDigest(try selectors("unix:uid:2"), isDigest: isDigest))
-        #expect(!matcher.needsDigest([], isDigest: isDigest))
-        #expect(!matcher.needsDigest(try selectors("unix:uid:1"), isDigest: { _ in false }))
-    }
-
-    @Test("asks for the digest when an entry goes by nothing else")
-    func digestAlone() throws {
-        let matcher = EntryMatcher([try AuthorizedEntry.make("alone", ["unix:sha256:bb"])])
-        #expect(matcher.needsDigest([], isDigest: { $0.value.hasPrefix("sha256:") }))
-    }
-
     @Test("agrees with a matcher that tries every entry", arguments: UInt64(0)..<100)
     func agreesWithNaive(_ seed: UInt64) throws {
         var entropy = SeededEntropy(seed)
         let universe = try (0..<12).map { number in
             try Selector(parsing: number < 9 ? "unix:fact:\(number)" : "unix:sha256:\(number)")
         }
-        let isDigest: (Selector) -> Bool = { $0.value.hasPrefix("sha256:") }
         let entries = try (0..<60).map { number in
             let size = Int.random(in: 0...5, using: &entropy)
             let expiry = Int.random(in: -20...60, using: &entropy)
@@ -117,13 +92,82 @@ struct EntryMatcherTests {
             }
             let sorted = naive.sorted { $0.createdAt == $1.createdAt ? $0.id < $1.id : $0.createdAt < $1.createdAt }
             #expect(matcher.matches(.of(found), now: now) == sorted)
+        }
+    }
+}
 
-            let cheap = found.filter { !isDigest($0) }
-            let naiveNeed = entries.contains { entry in
-                !entry.storesSVID && entry.selectors.contains(where: isDigest)
-                    && entry.selectors.filter { !isDigest($0) }.isSubset(of: cheap)
+@Suite("Entries that vouch for libraries")
+struct VouchingTests {
+    /// Two libraries that others than root could have made; measured but for them.
+    private static func attestation(jit: AssuranceLevel? = nil) throws -> Attestation {
+        let found = try selectors("unix:uid:1", "code:lib:sha256:aa", "code:lib:sha256:bb", "code:set:cc")
+        var attestation = Attestation.of(found, jit == nil ? .boundImage : .executableLink, jit: .boundImage)
+        attestation.unvouched = try selectors("code:lib:sha256:aa", "code:lib:sha256:bb")
+        attestation.levelVouched = jit == nil ? .measuredExec : .executableLink
+        attestation.levelVouchedAdmittingJIT = .measuredExec
+        return attestation
+    }
+
+    static let naming: [(selectors: [String], asks: AssuranceLevel, matches: Bool)] = [
+        (["unix:uid:1"], .measuredExec, false), (["unix:uid:1"], .boundImage, true),
+        (["unix:uid:1", "code:lib:sha256:aa"], .measuredExec, false),
+        (["unix:uid:1", "code:lib:sha256:aa"], .boundImage, true),
+        (["unix:uid:1", "code:lib:sha256:aa", "code:lib:sha256:bb"], .measuredExec, true),
+        (["code:set:cc"], .measuredExec, true), (["code:set:dd"], .measuredExec, false),
+        (["code:lib:sha256:aa", "code:lib:sha256:bb", "code:lib:sha256:dd"], .measuredExec, false),
+    ]
+
+    @Test("reach the highest level only by naming each, or the whole set", arguments: naming)
+    func vouching(row: (selectors: [String], asks: AssuranceLevel, matches: Bool)) throws {
+        let entry = try AuthorizedEntry.make("a", row.selectors, level: row.asks)
+        let matcher = EntryMatcher([entry])
+        #expect(matcher.matches(try Self.attestation(), now: now).isEmpty == !row.matches)
+        let misses = matcher.nearMisses(try Self.attestation(), now: now)
+        #expect(misses.isEmpty == row.matches)
+        if row.selectors == ["unix:uid:1"], !row.matches {
+            #expect(
+                misses.first?.shortfall
+                    == AssuranceShortfall(needed: .measuredExec, reached: .boundImage, isOnlyJIT: false))
+        }
+    }
+
+    @Test("need to admit made code besides, where there is some")
+    func jit() throws {
+        let names = ["code:lib:sha256:aa", "code:lib:sha256:bb"]
+        let attestation = try Self.attestation(jit: .measuredExec)
+        for (admits, asks, matches) in [
+            (false, AssuranceLevel.measuredExec, false), (true, .measuredExec, true), (false, .executableLink, true),
+            (false, .boundImage, false),
+        ] {
+            let entry = try AuthorizedEntry.make("a", names, level: asks, allowsJIT: admits)
+            #expect(EntryMatcher([entry]).matches(attestation, now: now).isEmpty == !matches)
+        }
+        let unnamed = try AuthorizedEntry.make("b", ["unix:uid:1"], level: .measuredExec, allowsJIT: true)
+        #expect(EntryMatcher([unnamed]).matches(attestation, now: now).isEmpty)
+    }
+
+    @Test("A library that could not be hashed is vouched for by nobody")
+    func unhashed() throws {
+        var attestation = try Self.attestation()
+        attestation.unvouched = try selectors("code:lib:sha256:unknown")
+        for names in [["code:lib:sha256:unknown"], ["unix:uid:1", "code:lib:sha256:aa"]] {
+            let entry = try AuthorizedEntry.make("a", names, level: .measuredExec)
+            #expect(EntryMatcher([entry]).matches(attestation, now: now).isEmpty)
+        }
+    }
+
+    @Test("The levels of an attestation", arguments: AssuranceLevel.allCases, AssuranceLevel.allCases)
+    func levels(plain: AssuranceLevel, jit: AssuranceLevel) throws {
+        let attestation = Attestation.of(try selectors("unix:uid:1"), plain, jit: jit)
+        #expect(attestation.level(admittingJIT: false, naming: []) == plain)
+        #expect(attestation.level(admittingJIT: true, naming: []) == max(plain, jit))
+        for asked in AssuranceLevel.allCases {
+            for admits in [true, false] {
+                #expect(
+                    attestation.meets(AssuranceTerms(minimum: asked, allowsJIT: admits), naming: [])
+                        == ((admits ? max(plain, jit) : plain) >= asked))
+                #expect(attestation.raisedToTop.meets(AssuranceTerms(minimum: asked, allowsJIT: admits), naming: []))
             }
-            #expect(matcher.needsDigest(cheap, isDigest: isDigest) == naiveNeed)
         }
     }
 }

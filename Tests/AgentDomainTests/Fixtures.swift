@@ -63,7 +63,7 @@ extension HeldX509SVID {
 
 extension AgentState.View {
     /// A number to tell views apart by.
-    var revision: UInt64 {
+    var mark: UInt64 {
         get { UInt64(lastSync?.timeIntervalSince1970 ?? 0) }
         set { lastSync = Date(timeIntervalSince1970: TimeInterval(newValue)) }
     }

@@ -13,7 +13,7 @@ def agent_flags(mount: Path) -> list[str]:
 
     The journal must look at nothing but `mount`, a mount made for these tests; everything to be measured runs from it.
     """
-    return ["--log-level", "debug", "--exec-journal-mount", str(mount)]
+    return ["--log-level", "debug", "--exec-journal-mount", str(mount), "--guard-scripts", str(mount / "scripts")]
 
 
 @functools.cache

@@ -14,14 +14,14 @@ REASONS: dict[str, str] = {
     "peer-exited": r"peer_gone|process is gone|exited",
     "foreign-namespace": r"own-number|PID namespace",
     # The executable.
-    "link-mismatch": r"measured-exec|exe link|its link names another",
+    "link-mismatch": r"measured-exec|exe link|its link names another|link-forged|executed-file",
     "not-mapped": r"entry-point",
     "memfd": r"file-system|executable-digest|measured-exec",
     "no-match": r"no identity issued",
     "too-large": r"larger than|executable-digest",
     # Code.
     "anonymous-code": r"no-anonymous-code",
-    "unknown-code": r"known-libraries",
+    "unknown-code": r"known-libraries|vouched-libraries",
     "dirty-code": r"unchanged-code",
     # Others at work on the process.
     "traced": r"not-traced|untainted",

@@ -61,6 +61,8 @@ class Programs:
         subprocess.run(["mount", "--bind", mount, mount], check=False, capture_output=True)
         folder = mount / "programs"
         folder.mkdir(0o755)
+        # Guarded by the agent, so it has to be there when that starts.
+        (mount / "scripts").mkdir(0o755)
         names = ("attacker", "trusted", "dynamic", "injected.so", "luck")
         made = Programs(mount, folder, *(folder / name for name in names))
         try:

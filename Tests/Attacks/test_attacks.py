@@ -13,6 +13,7 @@ import re
 import levels
 import pytest
 from catalogue import ATTACKS, Attack
+from mintmark import poll
 from reasons import pattern
 from stage import OWN, TRUSTED, Stage, Verdict
 
@@ -87,7 +88,11 @@ def test_is_refused_and_its_control_is_served(stage: Stage, attack: Attack, leve
     assert not verdict.ids, f"THE ATTACK SUCCEEDED: {verdict}"
     assert verdict.ended in attack.ends, f"refused in another way: {verdict}"
     if attack.because and levels.are_there():
-        said = stage.up.log[before:]
-        assert re.search(pattern(*attack.because), said, re.IGNORECASE), (
-            f"refused, but the log does not say why, which should be {' or '.join(attack.because)}: {verdict}\n{said}"
+        # The attacker may notice the end before the line about it is written.
+        with contextlib.suppress(AssertionError):
+            poll("the reason", lambda: re.search(pattern(*attack.because), stage.up.log[before:], re.IGNORECASE), 2.0)
+            return
+        pytest.fail(
+            f"refused, but the log does not say why, which should be {' or '.join(attack.because)}: {verdict}\n"
+            + stage.up.log[before:]
         )

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -44,11 +42,8 @@ def load() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def scripts(programs: Programs) -> Iterator[Path]:
-    """A folder for scripts that root owns and everybody may run."""
-    folder = Path(tempfile.mkdtemp(prefix="scripts-", dir=programs.mount))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    """A folder for scripts that root owns and everybody may run, and that the agent guards."""
+    yield programs.mount / "scripts"
 
 
 def write_script(path: Path, text: str) -> Path:

@@ -6,6 +6,7 @@ import faulthandler
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -39,6 +40,20 @@ def pytest_configure(config: pytest.Config) -> None:
         path = mintmark.bin_dir() / program
         if not os.access(path, os.X_OK):
             raise pytest.UsageError(f"MINTMARK_BIN_DIR has no executable '{program}': {path}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def journal_mount() -> Iterator[None]:
+    """A mount for the exec journals of the agents to look at, so that the tests mark nothing else of this host."""
+    folder = Path(tempfile.mkdtemp(prefix="mm-journal-", dir="/tmp"))
+    mounted = os.geteuid() == 0 and (
+        subprocess.run(["mount", "-t", "tmpfs", "mintmark-tests", folder], check=False, capture_output=True).returncode == 0
+    )
+    mintmark.journal_mount = folder if mounted else None
+    yield
+    if mounted:
+        subprocess.run(["umount", "--lazy", folder], check=False, capture_output=True)
+    folder.rmdir()
 
 
 # --- Time -----------------------------------------------------------------------------------------
@@ -115,6 +130,20 @@ def home() -> Iterator[Path]:
 def module_home() -> Iterator[Path]:
     path = _make_home()
     yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def measured() -> Iterator[Path]:
+    """A mount of its own, all that the exec journal of these tests looks at; what is to be measured runs from there."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: mounts a folder for the exec journal")
+    path = _make_home()
+    path.chmod(0o755)
+    subprocess.run(["mount", "--bind", path, path], check=True, capture_output=True)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+    subprocess.run(["umount", "--lazy", path], check=False, capture_output=True)
     shutil.rmtree(path, ignore_errors=True)
 
 

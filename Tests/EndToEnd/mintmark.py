@@ -106,6 +106,20 @@ class Account:
 NOBODY = Account(65534, 65534)
 
 
+# --- What the exec journal looks at -----------------------------------------------------------------
+
+# A mount that these tests made, and nothing else of the host; None where none could be made.
+journal_mount: Path | None = None
+
+
+def journal_flags() -> list[Any]:
+    return ["--exec-journal-mount", journal_mount] if journal_mount else ["--no-exec-journal"]
+
+
+def journal_settings() -> dict[str, str]:
+    return {"exec_journal_mounts": str(journal_mount)} if journal_mount else {"exec_journal": "off"}
+
+
 # --- Commands -------------------------------------------------------------------------------------
 
 
@@ -465,7 +479,7 @@ class Up(Daemon, Admin, Workloads):
         self.admin_environment = {"MINTMARK_STATE": str(self.state)}
 
     def arguments(self) -> list[Any]:
-        return ["up", "--state", self.state_argument, "--ready-file", self.ready_file, *self.flags]
+        return ["up", "--state", self.state_argument, "--ready-file", self.ready_file, *journal_flags(), *self.flags]
 
 
 class Server(Daemon, Admin):
@@ -523,7 +537,8 @@ class Agent(Daemon, Workloads):
             "data_dir": str(self.data),
             "server_address": server_address,
             "workload_socket": str(self.socket),
-        } | settings
+            "admin_socket": str(folder / f"{name}-admin.sock"),
+        } | journal_settings() | settings
         self.config = folder / f"{name}.yaml"
 
     def arguments(self) -> list[Any]:

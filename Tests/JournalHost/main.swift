@@ -11,7 +11,7 @@ let words = CommandLine.arguments
 switch words.dropFirst().first {
 case "guardian": try GuardianProcess.run()
 case "run" where words.count >= 3:
-    let systems: ExecJournalConfiguration.FileSystems = words[2] == "local" ? .local : .holding([words[2]])
+    let systems: ExecJournalConfiguration.FileSystems = words[2] == "local" ? .local : .mounts([words[2]])
     let journal = try ExecJournal(
         ExecJournalConfiguration(
             fileSystems: systems, guarded: Array(words.dropFirst(3)),

@@ -90,27 +90,6 @@ struct CodeReadingTests {
         #expect(try file.state().links == 0)
         #expect(try directory.path(of: mapping).hasSuffix(" (deleted)"))
     }
-
-    @Test("The bytes drawn at exec differ between two processes of one program")
-    func imageMark() throws {
-        let children = try [Sleeper(), Sleeper()]
-        defer { children.forEach { $0.end() } }
-        let marks = try children.map { child -> [UInt8] in
-            let directory = try ProcessDirectory(of: ProcessHandle(pid: child.pid))
-            var buffer: [UInt8] = []
-            var found: AuxiliaryVector?
-            // The kernel fills the vector in last, when the link already names the new program.
-            while found?.random == nil {
-                let count = try directory.contents(of: "auxv", into: &buffer, limit: 4096)
-                found = AuxiliaryVector(parsing: buffer[..<count])
-            }
-            let vector = try #require(found)
-            let first = try #require(try directory.imageMark(vector))
-            #expect(try directory.imageMark(vector) == first)
-            return first
-        }
-        #expect(marks[0] != marks[1])
-    }
 }
 
 @Suite("Instances and surroundings of processes")

@@ -119,6 +119,9 @@ struct Flaw: Sendable, CustomTestStringConvertible {
         Flaw("unknown library", .boundImage, .knownLibraries, "/lib/libc.so: nobody told") {
             $0.code.change { $0.files[1].digest = .unknown(dark) }
         },
+        Flaw("library that others can change", .boundImage, .vouchedLibraries, "/lib/libc.so can be changed") {
+            $0.code.change { $0.files[1].isImmutable = false }
+        },
     ]
 }
 
@@ -183,6 +186,87 @@ struct AssuranceJudgeTests {
                 }
             })
         #expect(judgement.attestation.levelAdmittingJIT == .executableLink)
+    }
+}
+
+@Suite("Libraries that others than root could have made")
+struct VouchedLibrariesTests {
+    private func judge(_ change: (inout Evidence) -> Void = { _ in }) -> Attestation {
+        AssuranceJudge.judge(
+            Evidence.sound.with {
+                $0.code.change { $0.files[1].isImmutable = false }
+                change(&$0)
+            }
+        ).attestation
+    }
+
+    private func level(_ attestation: Attestation, jit: Bool = false, naming texts: String...) throws -> AssuranceLevel
+    {
+        attestation.level(admittingJIT: jit, naming: Set(try texts.map { try Selector(parsing: $0) }))
+    }
+
+    @Test("An entry that names each of them reaches the highest level, and no other")
+    func named() throws {
+        let attestation = judge()
+        #expect(attestation.unvouched.map(\.description) == ["code:lib:sha256:\(digest("b"))"])
+        #expect(try level(attestation) == .boundImage)
+        #expect(try level(attestation, naming: "unix:uid:1000") == .boundImage)
+        #expect(try level(attestation, naming: "code:lib:sha256:\(digest("c"))") == .boundImage)
+        #expect(try level(attestation, naming: "code:lib:sha256:\(digest("b"))", "unix:uid:1") == .measuredExec)
+        #expect(try level(attestation, naming: "code:set:\(digest("d"))") == .measuredExec)
+        // What names them must be there to be matched.
+        let found = Set(attestation.selectors.map(\.description))
+        #expect(found.contains("code:lib:sha256:\(digest("b"))"))
+        #expect(found.contains("exec:sha256:\(digest("a"))"))
+    }
+
+    @Test("Two of them need two names")
+    func two() throws {
+        let attestation = judge {
+            $0.code.change {
+                $0.files.append(
+                    MappedCode(
+                        identity: identity(9), path: "/opt/b/lib.so", isExecutable: false, isImmutable: false,
+                        digest: .known(digest("e"), .file)))
+            }
+        }
+        let (one, other) = ("code:lib:sha256:\(digest("b"))", "code:lib:sha256:\(digest("e"))")
+        #expect(try level(attestation, naming: one) == .boundImage)
+        #expect(try level(attestation, naming: other) == .boundImage)
+        #expect(try level(attestation, naming: one, other) == .measuredExec)
+    }
+
+    @Test("The second level asks nothing of the sort")
+    func secondLevel() {
+        let attestation = judge { $0.record = .unknown(Gap("no journal")) }
+        #expect(attestation.level == .boundImage)
+        #expect(attestation.levelVouched == .boundImage)
+    }
+
+    @Test("The executable itself is measured, and needs no voucher")
+    func executable() {
+        let judgement = AssuranceJudge.judge(
+            Evidence.sound.with { $0.code.change { $0.files[0].isImmutable = false } })
+        #expect(judgement.attestation.unvouched.isEmpty)
+        #expect(judgement.attestation.level == .measuredExec)
+    }
+
+    @Test("Made code is admitted or not on its own")
+    func jit() throws {
+        let attestation = judge { $0.code.change { $0.anonymous = "some" } }
+        let name = "code:lib:sha256:\(digest("b"))"
+        #expect(try level(attestation) == .executableLink)
+        #expect(try level(attestation, jit: true) == .boundImage)
+        #expect(try level(attestation, naming: name) == .executableLink)
+        #expect(try level(attestation, jit: true, naming: name) == .measuredExec)
+    }
+
+    @Test("One that is not hashed is vouched for by no name")
+    func unhashed() throws {
+        let attestation = judge { $0.code.change { $0.files[1].digest = .unknown(Gap("too large")) } }
+        #expect(attestation.levelVouched == .boundImage)
+        #expect(try level(attestation, naming: "code:lib:sha256:unknown") == .boundImage)
+        #expect(!attestation.selectors.contains { $0.value.hasSuffix("unknown") })
     }
 }
 
@@ -309,5 +393,11 @@ struct SelectorMakerTests {
         ] as [(String, AssuranceLevel, EvidenceNeeds)])
     func needs(text: String, level: AssuranceLevel, expected: EvidenceNeeds) throws {
         #expect(EvidenceNeeds(selectors: [try Selector(parsing: text)], minimum: level) == expected)
+    }
+
+    @Test("The vocabulary knows each family that is made, and none that is not")
+    func vocabulary() {
+        #expect(Set(SelectorMaker.producedKinds) == Set(SelectorFamily.known.map(\.prefix)))
+        #expect(SelectorMaker.producedKinds.count == SelectorFamily.known.count)
     }
 }

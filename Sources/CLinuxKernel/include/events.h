@@ -52,6 +52,7 @@ int mintmark_file_facts(int descriptor, struct mintmark_facts *facts);
 // Fanotify groups. `guard` makes one whose events wait for an answer; the other reports file handles only.
 int mintmark_fanotify_open(int guard);
 #define MINTMARK_MARK_FILESYSTEM 0
+#define MINTMARK_MARK_MOUNT 4
 #define MINTMARK_MARK_GUARDED_DIRECTORY 1
 #define MINTMARK_MARK_GUARDED_FILE 2
 #define MINTMARK_MARK_CLOSING 3

@@ -51,6 +51,6 @@ struct EntrySuggestCommand: AsyncParsableCommand {
             try await client.suggestSelectors(request, metadata: metadata, options: options)
         }
         output.show(AttestationRendering.suggestions(response))
-        for warning in response.warnings { Terminal.complain("warning: \(warning)") }
+        for warning in response.warnings { Terminal.complain("warning: \(TableText.printable(warning))") }
     }
 }

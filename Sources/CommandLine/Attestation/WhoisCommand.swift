@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import Bootstrap
 internal import GRPCCore
 internal import SwiftProtobuf
-internal import WorkloadAPIProtos
+package import WorkloadAPIProtos
 
 /// `mintmark whois`.
 struct WhoisCommand: AsyncParsableCommand {
@@ -38,18 +38,23 @@ struct WhoisCommand: AsyncParsableCommand {
 }
 
 /// A socket, from the command line.
-struct SocketName: ExpressibleByArgument {
-    let name: Mintmark_V1_FindPeerRequest.OneOf_Socket
+package struct SocketName: ExpressibleByArgument {
+    package let name: Mintmark_V1_FindPeerRequest.OneOf_Socket
 
-    init?(argument: String) {
+    package init?(argument: String) {
         if argument.hasPrefix("/") {
             name = .unixPath(argument)
         } else if argument.hasPrefix("inode:") {
-            guard let inode = UInt64(argument.dropFirst("inode:".count)) else { return nil }
+            guard let inode = UInt64(Self.digits(argument.dropFirst("inode:".count))) else { return nil }
             name = .unixInode(inode)
         } else {
-            guard let port = UInt16(argument), port > 0 else { return nil }
+            guard let port = UInt16(Self.digits(argument[...])), port > 0 else { return nil }
             name = .tcpPort(UInt32(port))
         }
+    }
+
+    /// The text if it is nothing but digits: a number with a sign is a mistake.
+    private static func digits(_ text: Substring) -> Substring {
+        text.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) } ? text : ""
     }
 }

@@ -99,10 +99,10 @@ struct AgentOptions: ParsableArguments {
 }
 
 /// The number of a process, from the command line.
-struct ProcessNumber: ExpressibleByArgument {
-    let pid: Int32
+package struct ProcessNumber: ExpressibleByArgument {
+    package let pid: Int32
 
-    init?(argument: String) {
+    package init?(argument: String) {
         guard let pid = Int32(argument), pid > 0 else { return nil }
         self.pid = pid
     }

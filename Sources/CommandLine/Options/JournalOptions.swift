@@ -8,18 +8,26 @@ struct JournalOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "A folder on whose file system scripts are noted; repeat for more. All local ones by default.",
+            "A mount on which scripts are noted; repeat for more. All local file systems by default.",
             valueName: "dir"))
     var execJournalMount: [String] = []
 
+    @Option(
+        help: ArgumentHelp(
+            "A folder or script whose execs wait until the script has been measured, for exec:script selectors; repeat for more.",
+            valueName: "path"))
+    var guardScripts: [String] = []
+
     func configuration() -> ExecJournalConfiguration? {
         execJournal
-            ? Self.configuration(mounts: execJournalMount, limit: HashingBudget.defaultSizeLimit) : nil
+            ? Self.configuration(
+                mounts: execJournalMount, guarded: guardScripts, limit: HashingBudget.defaultSizeLimit) : nil
     }
 
-    static func configuration(mounts: [String], limit: Int64) -> ExecJournalConfiguration {
+    static func configuration(mounts: [String], guarded: [String], limit: Int64) -> ExecJournalConfiguration {
         ExecJournalConfiguration(
-            fileSystems: mounts.isEmpty ? .local : .holding(mounts.map { WorkloadOptions.absolute($0) }),
-            sizeLimit: limit)
+            fileSystems: mounts.isEmpty ? .local : .mounts(mounts.map { WorkloadOptions.absolute($0) }),
+            guarded: guarded.map { WorkloadOptions.absolute($0) },
+            guardian: GuardianCommand(path: "/proc/self/exe", arguments: GuardianSubcommand.words), sizeLimit: limit)
     }
 }

@@ -231,9 +231,9 @@ package enum AttestationRendering {
 }
 
 /// Words for a shell.
-enum ShellText {
+package enum ShellText {
     /// The word as it is where that is safe, otherwise in single quotes.
-    static func quoted(_ word: String) -> String {
+    package static func quoted(_ word: String) -> String {
         let plain = word.utf8.allSatisfy { byte in
             switch byte {
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
@@ -243,6 +243,9 @@ enum ShellText {
             }
         }
         guard !plain || word.isEmpty else { return word }
-        return "'" + word.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
+        // By scalars: a quote that carries an accent is a character of its own, and still ends the quotation.
+        var quoted = "'"
+        for scalar in word.unicodeScalars { quoted += scalar == "'" ? "'\\''" : String(scalar) }
+        return quoted + "'"
     }
 }

@@ -32,13 +32,26 @@ package enum TableText {
     /// Rows under a header; `empty` when there are none.
     package static func rows(_ header: [String], _ rows: [[String]], empty: String) -> String {
         guard !rows.isEmpty else { return empty }
-        let lines = [header] + rows
+        let lines = [header] + rows.map { $0.map(printable) }
         let widths = header.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
         return lines.map { line in
             zip(line, widths).enumerated().map { index, cell in
                 index == line.count - 1 ? cell.0 : cell.0.padded(to: cell.1)
             }.joined(separator: "  ")
         }.joined(separator: "\n")
+    }
+
+    /// A text in one line and without what would move a terminal's cursor: paths are chosen by whoever is looked at.
+    package static func printable(_ text: String) -> String {
+        guard text.unicodeScalars.contains(where: isUnseen) else { return text }
+        return text.unicodeScalars.map { isUnseen($0) ? "\\u{\(String($0.value, radix: 16))}" : String($0) }.joined()
+    }
+
+    private static func isUnseen(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.properties.generalCategory {
+        case .control, .format, .lineSeparator, .paragraphSeparator: true
+        default: false
+        }
     }
 
     /// Names and values, one a line; a value of several lines goes under its name.

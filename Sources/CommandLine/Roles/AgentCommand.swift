@@ -12,7 +12,7 @@ struct AgentCommand: AsyncParsableCommand {
         commandName: "agent", abstract: "Runs a node agent, and shows those that the server knows.",
         subcommands: [
             Run.self, Validate.self, Config.self, AgentListCommand.self, AgentShowCommand.self, AgentCountCommand.self,
-            AgentBanCommand.self, AgentEvictCommand.self,
+            AgentBanCommand.self, AgentEvictCommand.self, GuardianSubcommand.self,
         ])
 
     /// Where the configuration is.

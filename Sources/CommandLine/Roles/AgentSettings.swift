@@ -27,7 +27,9 @@ struct AgentSettings: Sendable {
             "workload_socket", default: "/run/mintmark/workload.sock", help: "where workloads connect"),
         ConfigurationKey(
             "admin_socket",
-            help: "where root asks about processes: explain, whois, doctor; agent-admin.sock beside the workload socket by default"),
+            help:
+                "where root asks about processes: explain, whois, doctor; agent-admin.sock beside the workload socket by default"
+        ),
         ConfigurationKey("join_token_file", help: "a file with a join token, for the first start"),
         ConfigurationKey("trust_bundle", help: "a file with the server's bundle, PEM or SPIFFE, for the first start"),
         ConfigurationKey(
@@ -37,7 +39,10 @@ struct AgentSettings: Sendable {
         ConfigurationKey(
             "exec_journal_mounts",
             help:
-                "folders, with colons between them, on whose file systems scripts are noted; all local ones by default"),
+                "mounts, with colons between them, on which scripts are noted; all local file systems by default"),
+        ConfigurationKey(
+            "guard_scripts",
+            help: "folders and scripts, with colons between them, whose execs wait until the script has been measured"),
         ConfigurationKey("log_level", default: "info", help: "trace, debug, info, notice, warning, error or critical"),
     ]
 
@@ -60,8 +65,11 @@ struct AgentSettings: Sendable {
             try SettingReader.required(
                 try file.number("executable_size_limit", in: 1...(1 << 40)), "executable_size_limit"))
         let isJournalOn = try file.value("exec_journal", "on or off") { ["on": true, "off": false][$0] } ?? true
-        let mounts = try file.text("exec_journal_mounts")?.split(separator: ":").map { String($0) }
-        journal = isJournalOn ? JournalOptions.configuration(mounts: mounts ?? [], limit: executableSizeLimit) : nil
+        journal =
+            isJournalOn
+            ? JournalOptions.configuration(
+                mounts: try SettingReader.paths(file, "exec_journal_mounts"),
+                guarded: try SettingReader.paths(file, "guard_scripts"), limit: executableSizeLimit) : nil
         logLevel = try SettingReader.logLevel(file)
     }
 }

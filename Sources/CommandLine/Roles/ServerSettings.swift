@@ -111,6 +111,11 @@ enum SettingReader {
             }, name)
     }
 
+    /// Paths with colons between them; none when the key is absent.
+    static func paths(_ file: ConfigurationFile, _ name: String) throws(Failure) -> [String] {
+        (try file.text(name) ?? "").split(separator: ":").map { String($0) }
+    }
+
     static func logLevel(_ file: ConfigurationFile) throws(Failure) -> Logger.Level {
         try required(try file.value("log_level", "a log level") { Logger.Level(rawValue: $0) }, "log_level")
     }

@@ -24,11 +24,17 @@ package final class FileEventGroup {
 
     /// Has every exec of a file on the file system that holds a path reported.
     ///
+    /// - Parameters:
+    ///   - path: A directory.
+    ///   - isMountOnly: Whether only execs through the mount that holds it are.
     /// - Throws: ``LinuxError``.
-    package func markFileSystem(of path: String) throws(LinuxError) {
+    package func markFileSystem(of path: String, isMountOnly: Bool = false) throws(LinuxError) {
         let directory = Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard directory >= 0 else { throw LinuxError("open \(path)") }
-        guard mintmark_fanotify_mark(descriptor, MINTMARK_MARK_FILESYSTEM, path) == 0 else {
+        guard
+            mintmark_fanotify_mark(
+                descriptor, isMountOnly ? MINTMARK_MARK_MOUNT : MINTMARK_MARK_FILESYSTEM, path) == 0
+        else {
             let error = LinuxError("fanotify_mark \(path)")
             close(directory)
             throw error

@@ -86,7 +86,10 @@ package struct FileFacts: Hashable, Sendable {
     ///
     /// A mapping that was made before is not noticed; there is none while a file is being executed. Not so on tmpfs,
     /// where a store through a shared mapping may leave no trace.
-    package var stampsEveryChange: Bool { Self.storing.contains(fileSystem) }
+    package var stampsEveryChange: Bool { FileSystemKind(number: fileSystem).stampsEveryChange }
+
+    /// Whether the kernel names a mapped file by the same device and inode as stat(2).
+    package var isNamedAlike: Bool { FileSystemKind(number: fileSystem).namesMappedFilesAlike }
 
     /// The name of the file system, for people.
     package var fileSystemName: String { Self.names[fileSystem] ?? "of type 0x" + String(fileSystem, radix: 16) }

@@ -1,13 +1,13 @@
 internal import GRPCCore
 internal import GRPCProtobuf
 internal import SwiftProtobuf
-internal import WorkloadSocket
+package import WorkloadSocket
 
 /// Why a caller gets nothing: a class that is safe to show, never what other entries ask for.
 ///
 /// Clients look for the code and, for want of an identity, the exact text (SP-01); whoever wants to know more finds the
 /// class as `google.rpc.ErrorInfo` in the status details, and the whole reason in `mintmark explain`.
-enum CallRefusal: String {
+package enum CallRefusal: String, CaseIterable {
     /// No entry names this process.
     case noEntry = "NO_MATCHING_ENTRY"
     /// An entry does, but asks for more than could be shown of the process.
@@ -26,7 +26,7 @@ enum CallRefusal: String {
     /// The end of the call.
     ///
     /// - Parameter message: The caller may read it; the usual text when left out.
-    func status(_ message: String? = nil) -> CallStatus {
+    package func status(_ message: String? = nil) -> CallStatus {
         let message = message ?? text
         return CallStatus(code, message, details: details(message))
     }

@@ -1,9 +1,9 @@
-internal import AgentDomain
+package import AgentDomain
 internal import Synchronization
-internal import WorkloadAttestation
+package import WorkloadAttestation
 
 /// What is remembered of one connection: the examination of its process, and which identities it was given.
-final class ConnectionRecord: Sendable {
+package final class ConnectionRecord: Sendable {
     /// Why there is none, if the process could not be looked at.
     let session: Result<EvidenceSession, AttestationError>
 
@@ -11,28 +11,32 @@ final class ConnectionRecord: Sendable {
         var entryIDs: Set<String> = []
         /// Ends with the connection.
         var watch: ProcessWatch?
-        var isReported = false
+        var reported: Set<String> = []
     }
 
     private let state = Mutex(State())
 
-    init(_ session: Result<EvidenceSession, AttestationError>) { self.session = session }
+    package init(_ session: Result<EvidenceSession, AttestationError>) { self.session = session }
 
     /// Keeps a watch for as long as the connection lives.
     func keep(_ watch: ProcessWatch) { state.withLock { $0.watch = watch } }
 
     /// Notes that identities were handed out.
-    func served(_ entries: [AuthorizedEntry]) {
+    package func served(_ entries: [AuthorizedEntry]) {
         state.withLock { for entry in entries { $0.entryIDs.insert(entry.id) } }
     }
 
-    /// The entries served so far, for the one report that is made of a connection.
+    /// The entries served so far, for a report.
     ///
-    /// - Returns: nil when nothing was served, or a report has been made.
-    func takeForReport() -> [String]? {
+    /// - Parameters:
+    ///   - kind: What happened; each kind is reported once of a connection.
+    ///   - isConsequence: Whether it follows from what happened before, and says nothing new when that was reported.
+    /// - Returns: nil when nothing was served, or there is nothing to report.
+    package func takeForReport(_ kind: String, isConsequence: Bool = false) -> [String]? {
         state.withLock { state in
-            guard !state.isReported, !state.entryIDs.isEmpty else { return nil }
-            state.isReported = true
+            guard !state.entryIDs.isEmpty, !isConsequence || state.reported.isEmpty,
+                state.reported.insert(kind).inserted
+            else { return nil }
             return state.entryIDs.sorted()
         }
     }

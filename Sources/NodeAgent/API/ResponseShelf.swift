@@ -1,11 +1,11 @@
 internal import AgentDomain
 internal import Synchronization
-internal import WorkloadSocket
+package import WorkloadSocket
 
 /// Messages that many callers get alike, made once for each view of the state.
-final class ResponseShelf: Sendable {
+package final class ResponseShelf: Sendable {
     /// What a message says.
-    enum Label: Hashable, Sendable {
+    package enum Label: Hashable, Sendable {
         /// The SVIDs of these entries, in order.
         case x509SVIDs([String])
         case x509Bundles
@@ -22,6 +22,8 @@ final class ResponseShelf: Sendable {
 
     private let shelf = Mutex(Shelf())
 
+    package init() {}
+
     /// A message of a view; made when it is not there.
     ///
     /// The same message comes in the same storage, so that comparing two is cheap.
@@ -31,7 +33,7 @@ final class ResponseShelf: Sendable {
     ///   - revision: Of the view that it is made of.
     ///   - make: Makes it.
     /// - Throws: What making it throws.
-    func message(
+    package func message(
         _ label: Label, revision: UInt64, make: () throws(CallStatus) -> [UInt8]
     ) throws(CallStatus) -> [UInt8] {
         if let message = shelf.withLock({ $0.revision == revision ? $0.messages[label] : nil }) { return message }

@@ -1,24 +1,24 @@
-internal import WorkloadSocket
+package import WorkloadSocket
 
 /// Every call that the agent's own server answers, in the order of its method table.
-enum ServedMethod: Sendable {
+package enum ServedMethod: Sendable {
     case workload(WorkloadMethod)
     case attestation(AttestationMethod)
     case healthCheck
     case healthWatch
 
-    static let all: [ServedMethod] =
+    package static let all: [ServedMethod] =
         WorkloadMethod.allCases.map { .workload($0) } + AttestationMethod.allCases.map { .attestation($0) }
         + [.healthCheck, .healthWatch]
 
     /// The field that a confused proxy would not send (WLEP-09).
-    static let securityHeader = "workload.spiffe.io"
+    package static let securityHeader = "workload.spiffe.io"
 
-    static let table = MethodTable(
+    package static let table = MethodTable(
         all.map { MethodTable.Method($0.path, isStreaming: $0.isStreaming) }, metadata: [securityHeader])
 
     /// The path of a method of the table.
-    static func name(_ index: Int) -> String { all.indices.contains(index) ? all[index].path : "" }
+    package static func name(_ index: Int) -> String { all.indices.contains(index) ? all[index].path : "" }
 
     private var path: String {
         switch self {
@@ -38,7 +38,7 @@ enum ServedMethod: Sendable {
     }
 
     /// Whether a call must carry the security header; health is asked by what knows nothing of SPIFFE.
-    var needsSecurityHeader: Bool {
+    package var needsSecurityHeader: Bool {
         switch self {
         case .workload, .attestation: true
         case .healthCheck, .healthWatch: false

@@ -17,6 +17,8 @@ internal import WorkloadSocket
 final class WorkloadHandler: CallHandler {
     /// How often files are hashed for one call; they may change meanwhile.
     private static let hashingLimit = 4
+    /// How long a stream whose user has used up their share of hashing is left alone.
+    private static let overloadPause = Duration.seconds(10)
 
     /// What calls are answered from.
     struct Parts: Sendable {
@@ -69,14 +71,22 @@ final class WorkloadHandler: CallHandler {
         // What the rest comes to, the judge says.
         case .traced, .scriptWritten, .eventsLost: connection.poke()
         }
-        // That it ended is no incident.
-        if change != .exited { report(change.rawValue, detail: "", of: connection, record) }
+        switch change {
+        // That it ended is no incident, and that the journal lost events says nothing of this process: what is not known
+        // of it any more, the judge says.
+        case .exited, .eventsLost: return
+        case .executed, .idsChanged, .traced, .scriptWritten:
+            report(change.rawValue, detail: "", of: connection, record)
+        }
     }
 
     private func report(
-        _ kind: String, detail: String, of connection: WorkloadConnection, _ record: ConnectionRecord
+        _ kind: String, detail: String, isConsequence: Bool = false, of connection: WorkloadConnection,
+        _ record: ConnectionRecord
     ) {
-        guard let entryIDs = record.takeForReport(), case .success(let session) = record.session else { return }
+        guard let entryIDs = record.takeForReport(kind, isConsequence: isConsequence),
+            case .success(let session) = record.session
+        else { return }
         let peer = connection.peer.credentials
         parts.logger.notice(
             "workload changed while it held an identity",
@@ -176,8 +186,8 @@ final class WorkloadHandler: CallHandler {
             }
         } catch {
             let peer = call.connection.peer.credentials
-            parts.logger.warning(
-                "workload attestation failed",
+            parts.logger.log(
+                level: call.connection.mayLog() ? .warning : .debug, "workload attestation failed",
                 metadata: [
                     "workload.pid": "\(peer.pid)", "workload.uid": "\(peer.uid)", "error": "\(error)",
                 ])
@@ -207,8 +217,15 @@ final class WorkloadHandler: CallHandler {
                 let fresh = try await hashing.digests(of: requests, for: uid)
                 record.withState { $0.fresh = fresh }
             } catch {
-                logger.warning("hashing refused: too much for one user", metadata: ["workload.uid": "\(uid)"])
-                call.finish(CallRefusal.overBudget.status())
+                let level: Logger.Level = call.connection.mayLog() ? .warning : .debug
+                logger.log(
+                    level: level, "hashing refused: too much for one user", metadata: ["workload.uid": "\(uid)"])
+                // Nothing speaks against a stream that has been served; it is looked at again later.
+                guard record.withState({ $0.lastMessage != nil }) else {
+                    return _ = call.finish(CallRefusal.overBudget.status())
+                }
+                record.withState { $0.hashings = 0 }
+                try? await Task.sleep(for: Self.overloadPause)
             }
         }
         return .waiting
@@ -246,29 +263,36 @@ final class WorkloadHandler: CallHandler {
                     try WorkloadMessages.verdict(
                         on: token, audience: audience, bundle: try bundle(view), now: parts.clock.now))
             } else {
-                if waitsForMeasurement(evidence, attestation, view, call, record) { return }
+                if waitsForMeasurement(evidence, view, call, record) { return }
                 let entries = try entries(for: attestation, view, call, judgement)
                 reply = try self.reply(to: request, entries, view, call, record)
-                if reply.handsOut { connection.served(entries) }
+                if reply.handsOut { connection.served(request.choice(among: entries)) }
             }
             deliver(reply, attestation, call, record)
         } catch {
-            if record.withState({ $0.lastMessage }) != nil {
-                report("assurance-lost", detail: Self.summary(judgement), of: call.connection, connection)
+            if hasLostStanding(judgement.attestation, record) {
+                report(
+                    "assurance-lost", detail: Self.summary(judgement), isConsequence: true, of: call.connection,
+                    connection)
             }
             call.finish(error)
         }
     }
 
+    /// Whether a process no longer gets what it would still get as what it was; that an entry is gone is no incident.
+    private func hasLostStanding(_ attestation: Attestation, _ record: CallRecord) -> Bool {
+        guard let before = record.withState({ $0.lastAttestation }) else { return false }
+        let (matcher, now) = (parts.state.view.matcher, parts.clock.now)
+        return matcher.matches(attestation, now: now).isEmpty && !matcher.matches(before, now: now).isEmpty
+    }
+
     /// Has a call wait, once, when a program that has just been started is still being measured and that decides.
     private func waitsForMeasurement(
-        _ evidence: Evidence, _ attestation: Attestation, _ view: AgentState.View, _ call: WorkloadCall,
-        _ record: CallRecord
+        _ evidence: Evidence, _ view: AgentState.View, _ call: WorkloadCall, _ record: CallRecord
     ) -> Bool {
         guard evidence.record.value?.image.value?.program.digest == .unmeasured(.beingMeasured) else { return false }
-        let now = parts.clock.now
-        guard view.matcher.matches(attestation.raisedToTop, now: now) != view.matcher.matches(attestation, now: now)
-        else { return false }
+        // Only where some entry goes by what was measured.
+        guard needs(of: view).contains(.libraries) else { return false }
         let isFirst = record.withState { state in
             defer { state.hasWaitedForMeasurement = true }
             return !state.hasWaitedForMeasurement
@@ -337,8 +361,8 @@ final class WorkloadHandler: CallHandler {
                 try shelf.message(.jwtBundles, revision: view.revision) { () throws(CallStatus) in
                     try WorkloadMessages.jwtBundles(bundle)
                 })
-        case .jwtSVID(let audience, let id):
-            let entries = entries.filter { id == nil || $0.spiffeID == id }
+        case .jwtSVID(let audience, _):
+            let entries = request.choice(among: entries)
             guard !entries.isEmpty else { throw CallRefusal.noEntry.status() }
             return try tokens(for: entries, audience: audience, call, record)
         case .validateJWTSVID: throw CallStatus(.internal, "judged elsewhere")
@@ -401,8 +425,8 @@ final class WorkloadHandler: CallHandler {
         let wanting = view.matcher.matches(attestation.raisedToTop, now: now)
         let refusal = wanting.isEmpty ? CallRefusal.noEntry : .assuranceTooLow
         let peer = call.connection.peer.credentials
-        parts.logger.info(
-            "no identity issued",
+        parts.logger.log(
+            level: call.connection.mayLog() ? .info : .debug, "no identity issued",
             metadata: [
                 "workload.pid": "\(peer.pid)", "workload.uid": "\(peer.uid)",
                 "rpc.method": "\(ServedMethod.name(call.method))", "reason": "\(refusal.rawValue)",
@@ -411,9 +435,11 @@ final class WorkloadHandler: CallHandler {
         throw refusal.status()
     }
 
-    /// The missing proofs in a line, the lowest level first.
+    /// The missing proofs in a line, the lowest level first; what no entry asks for was not looked at, and lacks nothing.
     private static func summary(_ judgement: Judgement) -> String {
-        judgement.missing.prefix(4).map { "\($0)" }.joined(separator: "; ")
+        // Paths in it are the process's own choice, and can be long.
+        judgement.missing.filter { !$0.reason.hasSuffix(Gap.notAsked.description) }.prefix(4)
+            .map { String("\($0)".prefix(300)) }.joined(separator: "; ")
     }
 
     private func bundle(_ view: AgentState.View) throws(CallStatus) -> TrustBundle {

@@ -1,10 +1,11 @@
-internal import SPIFFE
+package import SPIFFE
+package import AgentDomain
 internal import SwiftProtobuf
 internal import WorkloadAPIProtos
-internal import WorkloadSocket
+package import WorkloadSocket
 
 /// A request to the SPIFFE Workload API, read and judged before anything is done for it.
-enum WorkloadRequest: Sendable {
+package enum WorkloadRequest: Sendable {
     case x509SVID
     case x509Bundles
     /// Tokens for an audience: of one identity, or of all when nil.
@@ -21,7 +22,7 @@ enum WorkloadRequest: Sendable {
     ///   - method: Which call it is.
     ///   - bytes: The message.
     /// - Throws: `CallStatus` InvalidArgument, and Unimplemented for what is not served.
-    init(_ method: WorkloadMethod, bytes: [UInt8]) throws(CallStatus) {
+    package init(_ method: WorkloadMethod, bytes: [UInt8]) throws(CallStatus) {
         switch method {
         case .fetchX509SVID:
             _ = try Self.decode(WorkloadX509SVIDRequest.self, bytes)
@@ -51,6 +52,14 @@ enum WorkloadRequest: Sendable {
         }
     }
 
+    /// The entries that a request is about, of those that match.
+    package func choice(among entries: [AuthorizedEntry]) -> [AuthorizedEntry] {
+        switch self {
+        case .jwtSVID(_, let id?): entries.filter { $0.spiffeID == id }
+        case .jwtSVID(_, nil), .x509SVID, .x509Bundles, .jwtBundles, .validateJWTSVID: entries
+        }
+    }
+
     private static func id(_ text: String) throws(CallStatus) -> SPIFFEID? {
         guard !text.isEmpty else { return nil }
         do { return try SPIFFEID(text) } catch {
@@ -68,7 +77,7 @@ enum WorkloadRequest: Sendable {
 }
 
 /// The calls of the SPIFFE Workload API.
-enum WorkloadMethod: String, CaseIterable, Sendable {
+package enum WorkloadMethod: String, CaseIterable, Sendable {
     case fetchX509SVID = "FetchX509SVID"
     case fetchX509Bundles = "FetchX509Bundles"
     case fetchJWTSVID = "FetchJWTSVID"
@@ -77,10 +86,10 @@ enum WorkloadMethod: String, CaseIterable, Sendable {
     case fetchWITSVID = "FetchWITSVID"
     case fetchWITBundles = "FetchWITBundles"
 
-    var path: String { "/SpiffeWorkloadAPI/\(rawValue)" }
+    package var path: String { "/SpiffeWorkloadAPI/\(rawValue)" }
 
     /// Whether the answer goes on, with a message whenever it changes.
-    var isStreaming: Bool {
+    package var isStreaming: Bool {
         switch self {
         case .fetchX509SVID, .fetchX509Bundles, .fetchJWTBundles, .fetchWITSVID, .fetchWITBundles: true
         case .fetchJWTSVID, .validateJWTSVID: false

@@ -47,9 +47,10 @@ final class AttestationQuestions: Sendable {
         let examination = try await examiner.examine(try Self.pid(request.pid), for: asker)
         let (matcher, now) = (state.view.matcher, clock.now)
         let matches = matcher.matches(examination.judgement.attestation, now: now)
-        let misses = matcher.nearMisses(examination.judgement.attestation, now: now, limit: 64)
-        let visible = misses.filter { asker.maySee($0.entry, namesOf: examination) }
-        let shown = visible.prefix(Self.nearMissLimit)
+        // Others' entries are neither told of nor counted, except to an admin.
+        let visible = state.view.entries.values.filter { asker.maySee($0, namesOf: examination) }
+        let misses = EntryMatcher(visible).nearMisses(examination.judgement.attestation, now: now, limit: 64)
+        let shown = misses.prefix(Self.nearMissLimit)
         return .with {
             $0.process = examination.message
             $0.matches = matches.map(Self.match)
@@ -69,10 +70,12 @@ final class AttestationQuestions: Sendable {
     ) async throws(CallStatus) -> Mintmark_V1_TestEntryResponse {
         let examination = try await examiner.examine(try Self.pid(request.pid), for: asker)
         let entry = try entry(request, for: asker, examination)
-        let miss = EntryMatcher([entry]).nearMisses(examination.judgement.attestation, now: clock.now, limit: 1).first
+        let (matcher, now) = (EntryMatcher([entry]), clock.now)
+        let miss = matcher.nearMisses(examination.judgement.attestation, now: now, limit: 1).first
         return .with {
             $0.process = examination.message
-            $0.matches = miss == nil
+            // Asked for itself: what is meant for a store misses nothing, and still is served to nobody.
+            $0.matches = !matcher.matches(examination.judgement.attestation, now: now).isEmpty
             if let miss { $0.miss = SelectorAdvice.miss(miss, on: examination) }
         }
     }
@@ -108,19 +111,20 @@ final class AttestationQuestions: Sendable {
     private func findPeer(
         _ request: Mintmark_V1_FindPeerRequest, for asker: Asker
     ) async throws(CallStatus) -> Mintmark_V1_FindPeerResponse {
-        let holders: [SocketSearch.Holder]
-        switch request.socket {
-        case .tcpPort(let port)?:
-            guard let port = UInt16(exactly: port), port > 0 else {
-                throw CallStatus(.invalidArgument, "port must be 1 to 65535")
+        if case .tcpPort(let port)? = request.socket, UInt16(exactly: port) ?? 0 == 0 {
+            throw CallStatus(.invalidArgument, "port must be 1 to 65535")
+        }
+        guard let socket = request.socket else { throw CallStatus(.invalidArgument, "a socket must be named") }
+        let holders = try await examiner.search(for: asker) {
+            switch socket {
+            case .tcpPort(let port): await SocketSearch.holders(ofPort: UInt16(clamping: port))
+            case .unixPath(let path): await SocketSearch.holders(ofPath: path)
+            case .unixInode(let inode): await SocketSearch.holders(ofPeerOf: inode)
             }
-            holders = await SocketSearch.holders(ofPort: port)
-        case .unixPath(let path)?: holders = await SocketSearch.holders(ofPath: path)
-        case .unixInode(let inode)?: holders = await SocketSearch.holders(ofPeerOf: inode)
-        case nil: throw CallStatus(.invalidArgument, "a socket must be named")
         }
         var response = Mintmark_V1_FindPeerResponse()
-        for holder in holders.prefix(Self.peerLimit) {
+        for holder in holders {
+            guard response.peers.count < Self.peerLimit else { break }
             do throws(CallStatus) {
                 let examination = try await examiner.examine(holder.pid, for: asker)
                 let matches = state.view.matcher.matches(examination.judgement.attestation, now: clock.now)
@@ -205,12 +209,12 @@ extension Asker {
 }
 
 /// The calls of `mintmark.v1.Attestation`.
-enum AttestationMethod: String, CaseIterable, Sendable {
+package enum AttestationMethod: String, CaseIterable, Sendable {
     case explain = "Explain"
     case suggestSelectors = "SuggestSelectors"
     case testEntry = "TestEntry"
     case findPeer = "FindPeer"
     case describeHost = "DescribeHost"
 
-    var path: String { "/mintmark.v1.Attestation/\(rawValue)" }
+    package var path: String { "/mintmark.v1.Attestation/\(rawValue)" }
 }

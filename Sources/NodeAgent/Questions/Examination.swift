@@ -3,13 +3,17 @@ internal import SPIFFE
 internal import AgentDomain
 internal import LinuxKernel
 internal import WorkloadAPIProtos
-internal import WorkloadAttestation
+package import WorkloadAttestation
 
 /// A process that was looked at because somebody asked, not because it connected.
-struct Examination: Sendable {
+package struct Examination: Sendable {
     let pid: Int32
     let evidence: Evidence
     let judgement: Judgement
+
+    package init(pid: Int32, evidence: Evidence, judgement: Judgement) {
+        (self.pid, self.evidence, self.judgement) = (pid, evidence, judgement)
+    }
 
     /// As it is told to whoever asked.
     var message: Mintmark_V1_AttestedProcess {

@@ -1,13 +1,13 @@
 internal import AgentDomain
 internal import Dispatch
-internal import LinuxKernel
+package import LinuxKernel
 internal import Synchronization
 internal import WorkloadAttestation
 internal import WorkloadSocket
 
 /// Looks at processes that somebody asks about, as if they had connected just now.
 final class ProcessExaminer: Sendable {
-    /// How many are looked at at once for one user, and in all: a hostile process can make each look take long.
+    /// How many are looked at at once for one user, and for all: a hostile process can make each look take long.
     private static let limits = (perUser: 2, total: 8)
     /// How often files are hashed for one look; they may change meanwhile.
     private static let hashingRounds = 4
@@ -26,10 +26,8 @@ final class ProcessExaminer: Sendable {
     ///   - asker: Who wants to know.
     /// - Throws: `CallStatus` NotFound, PermissionDenied, ResourceExhausted or Unavailable.
     func examine(_ pid: Int32, for asker: Asker) async throws(CallStatus) -> Examination {
-        guard enter(asker.uid) else {
-            throw CallStatus(.resourceExhausted, "too many processes are being examined; retry later")
-        }
-        defer { leave(asker.uid) }
+        try enter(asker)
+        defer { leave(asker) }
         let session = try await onThread { [sources] in Self.session(of: pid, for: asker, sources) }
         var fresh = FreshDigests()
         for _ in 0..<Self.hashingRounds {
@@ -88,31 +86,51 @@ final class ProcessExaminer: Sendable {
         return try result.get()
     }
 
-    private func enter(_ uid: UInt32) -> Bool {
-        underWay.withLock { underWay in
-            guard underWay.values.reduce(0, +) < Self.limits.total, underWay[uid, default: 0] < Self.limits.perUser
+    /// Finds processes for somebody, within the same limits as looking at them.
+    ///
+    /// - Throws: `CallStatus` ResourceExhausted.
+    func search(
+        for asker: Asker, _ body: () async -> [SocketSearch.Holder]
+    ) async throws(CallStatus) -> [SocketSearch.Holder] {
+        try enter(asker)
+        defer { leave(asker) }
+        return await body()
+    }
+
+    /// Counts somebody in; users cannot keep admins out.
+    private func enter(_ asker: Asker) throws(CallStatus) {
+        guard !asker.isAdmin else { return }
+        let isWithin = underWay.withLock { underWay in
+            guard underWay.values.reduce(0, +) < Self.limits.total,
+                underWay[asker.uid, default: 0] < Self.limits.perUser
             else { return false }
-            underWay[uid, default: 0] += 1
+            underWay[asker.uid, default: 0] += 1
             return true
+        }
+        guard isWithin else {
+            throw CallStatus(.resourceExhausted, "too many processes are being examined; retry later")
         }
     }
 
-    private func leave(_ uid: UInt32) {
+    private func leave(_ asker: Asker) {
+        guard !asker.isAdmin else { return }
         underWay.withLock { underWay in
-            let rest = underWay[uid, default: 1] - 1
-            underWay[uid] = rest > 0 ? rest : nil
+            let rest = underWay[asker.uid, default: 1] - 1
+            underWay[asker.uid] = rest > 0 ? rest : nil
         }
     }
 }
 
 /// Who asks about a process.
-struct Asker: Hashable, Sendable {
-    let uid: UInt32
+package struct Asker: Hashable, Sendable {
+    package let uid: UInt32
     /// Whether the question came in on the admin socket.
-    let isAdmin: Bool
+    package let isAdmin: Bool
+
+    package init(uid: UInt32, isAdmin: Bool) { (self.uid, self.isAdmin) = (uid, isAdmin) }
 
     /// Whether a process with these ids may be looked at: any by an admin, one's own by everybody else.
-    func mayExamine(_ users: ProcessStatus.IDs) -> Bool {
+    package func mayExamine(_ users: ProcessStatus.IDs) -> Bool {
         isAdmin || [users.real, users.effective, users.saved, users.fileSystem].allSatisfy { $0 == uid }
     }
 }

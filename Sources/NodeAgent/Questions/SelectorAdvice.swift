@@ -1,13 +1,15 @@
 internal import SwiftProtobuf
-internal import AgentDomain
+package import AgentDomain
 internal import SPIFFE
-internal import WorkloadAPIProtos
+package import WorkloadAPIProtos
 internal import WorkloadAttestation
 
 /// What an admin could write to have an entry match a process.
-enum SelectorAdvice {
+package enum SelectorAdvice {
+    private static let scriptFamily = "exec:script:sha256"
+
     /// Ranks what was found on a process, and proposes an entry.
-    static func suggestions(for examination: Examination) -> Mintmark_V1_SuggestSelectorsResponse {
+    package static func suggestions(for examination: Examination) -> Mintmark_V1_SuggestSelectorsResponse {
         let attestation = examination.judgement.attestation
         let admitsJIT = attestation.levelAdmittingJIT > attestation.level
         let level = attestation.levelAdmittingJIT
@@ -39,7 +41,7 @@ enum SelectorAdvice {
         }
         let program =
             level >= .measuredExec
-            ? all("exec:script:sha256") + all("exec:sha256") : all("unix:path") + all("unix:sha256")
+            ? all(scriptFamily) + all("exec:sha256") : all("unix:path") + all("unix:sha256")
         return Set(all("unix:uid") + program)
     }
 
@@ -63,7 +65,8 @@ enum SelectorAdvice {
         }
         let path = examination.evidence.executable.value?.path.value ?? ""
         if BareInterpreter.isNamed(path.split(separator: "/").last ?? ""),
-            !attestation.selectors.contains(where: BareInterpreter.measuresScript)
+            // A chain without a script is there for every program, and is the interpreter's own.
+            !attestation.selectors.contains(where: { SelectorVocabulary.family(of: $0)?.prefix == scriptFamily })
         {
             warnings.append(
                 "\(path) is an interpreter: its digest says nothing of the program that it runs; start it by a #! script"
@@ -73,7 +76,7 @@ enum SelectorAdvice {
     }
 
     /// What an entry lacks on a process, with what would mend it.
-    static func miss(_ miss: NearMiss, on examination: Examination) -> Mintmark_V1_NearMiss {
+    package static func miss(_ miss: NearMiss, on examination: Examination) -> Mintmark_V1_NearMiss {
         .with {
             $0.entryID = miss.entry.id
             $0.spiffeID = "\(miss.entry.spiffeID)"

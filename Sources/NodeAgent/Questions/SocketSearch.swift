@@ -1,7 +1,9 @@
 internal import Dispatch
 internal import LinuxKernel
 
-/// Finds who holds a socket. Looks through every process, on a thread that is nobody else's.
+/// Finds who holds a socket.
+///
+/// Looks through every process, on a thread that is nobody else's.
 enum SocketSearch {
     /// A process, and how it holds the socket.
     struct Holder: Hashable, Sendable {

@@ -115,7 +115,9 @@ package final class DigestCache: Sendable {
 
     private func isTrusted(_ file: ExecutableFile, as role: Role, isImmutable: Bool) -> Bool {
         guard file.fileSystem.isLocal else { return false }
-        return isImmutable || (role == .runningProgram && protectsRunningFiles)
+        if isImmutable { return true }
+        // Between two runs it can be changed; only where that leaves a later stamp is it told from what was hashed.
+        return role == .runningProgram && protectsRunningFiles && file.fileSystem.stampsEveryChange
     }
 
     private func isYoung(_ identity: FileIdentity, _ fileSystem: FileSystemKind, now: Date) -> Bool {

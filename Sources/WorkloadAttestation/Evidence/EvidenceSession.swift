@@ -44,6 +44,9 @@ package final class EvidenceSession: Sendable {
     /// Whether the process still runs.
     package var isPresent: Bool { handle.isAlive }
 
+    /// How many files are held open for all sessions together before each lets go of its own after every look.
+    private static let mostOpenFiles = 2048
+
     /// Looks at everything.
     ///
     /// - Parameters:
@@ -62,7 +65,8 @@ package final class EvidenceSession: Sendable {
             let result = Result { () throws(AttestationError) -> GatherOutcome in
                 try look(&state, needs, connection, fresh)
             }
-            if shouldRest.exchange(false, ordering: .relaxed) { state.rest() }
+            let mustRest = shouldRest.exchange(false, ordering: .relaxed)
+            if mustRest || sources.files.count > Self.mostOpenFiles { state.rest() }
             return result
         }
         if hasWoken { sources.awake.add(self)?.rest() }
@@ -93,8 +97,7 @@ package final class EvidenceSession: Sendable {
         return judgement
     }
 
-    /// Lets go of what can be had again, for a connection that is idle; at once, or at the end of the look that is under
-    /// way.
+    /// Lets go of what can be had again; at once, or at the end of the look that is under way.
     package func rest() {
         shouldRest.store(true, ordering: .relaxed)
         _ = state.withLockIfAvailable { state in
@@ -174,13 +177,14 @@ struct SessionState {
         (directory, buffer, program, code, judged) = (nil, [], nil, nil, nil)
     }
 
-    /// What the kernel drew for the image at exec; nil when it cannot be read.
+    /// What the kernel laid out for the image at exec, as it keeps it: addresses that it drew, and where the program
+    /// begins. Nothing is read from the process's own memory, which it could make anyone wait for.
     mutating func imageMark(of handle: ProcessHandle) -> [UInt8]? {
         guard let directory = try? open(handle),
             let count = try? directory.contents(of: "auxv", into: &buffer, limit: 4096),
-            let vector = AuxiliaryVector(parsing: buffer[..<count])
+            AuxiliaryVector(parsing: buffer[..<count]) != nil
         else { return nil }
-        return (try? directory.imageMark(vector)) ?? nil
+        return Array(buffer[..<count])
     }
 }
 

@@ -12,6 +12,9 @@ struct Gathering {
     let sources: EvidenceSources
     let record: Fact<ExecRecord>
     let fresh: FreshDigests
+    /// The most files whose code one process may have mapped; Node with many add-ons has some dozens.
+    private static let mostFiles = 512
+
     /// Files whose digests are needed and not known.
     private(set) var requests: [HashRequest] = []
 
@@ -53,7 +56,7 @@ struct Gathering {
             login: login(&state), confinement: confinement, namespaces: namespaces(&state), cgroups: cgroups,
             cgroupID: cgroupID(info),
             executable: executable, code: code, entersExecutable: enters, record: record,
-            isSameImage: isSameImage(state, auxiliary), scripts: scripts(), lineage: lineage(status),
+            isSameImage: isSameImage(&state, auxiliary), scripts: scripts(), lineage: lineage(status),
             package: package(&state, executable.value), service: service(cgroups),
             container: container(cgroups))
     }
@@ -167,14 +170,14 @@ struct Gathering {
         return AuxiliaryVector(parsing: state.buffer[..<count])
     }
 
-    private func isSameImage(_ state: SessionState, _ auxiliary: AuxiliaryVector?) -> Fact<Bool> {
+    private func isSameImage(_ state: inout SessionState, _ auxiliary: AuxiliaryVector?) -> Fact<Bool> {
         if let first = state.firstGeneration, let record = record.value {
             return .known(record.generation == first, .journal)
         }
         // Drawn by the kernel at each exec, so two images have the same only if one was made to look like the other.
         guard let first = state.firstMark else { return .unknown(Gap("nothing tells its images apart")) }
-        guard let auxiliary, let mark = try? directory.imageMark(auxiliary) else {
-            return .unknown(Gap("its memory cannot be read"))
+        guard auxiliary != nil, let mark = state.imageMark(of: handle) else {
+            return .unknown(Gap("what the kernel laid out for it cannot be read"))
         }
         return .known(mark == first, .proc)
     }
@@ -339,6 +342,10 @@ struct Gathering {
             }
             if let index = known[mapping.backing] {
                 code.mapped.append(.init(mapping: mapping, file: index, gap: nil))
+                continue
+            }
+            guard code.files.count < Self.mostFiles else {
+                code.mapped.append(.init(mapping: mapping, file: nil, gap: Gap("it has too many files mapped as code")))
                 continue
             }
             do {

@@ -30,8 +30,9 @@ struct LineageReader {
                 guard childNow.parent == number, stat.startTicks <= childNow.startTicks, pinned.isAlive else {
                     return .unknown(Gap("process \(child.pid) has lost its parent meanwhile"))
                 }
-                if let forked = record?.parent.value, forked != instance {
-                    return .unknown(Gap("process \(child.pid) was forked by another than its parent"))
+                // Whoever lost the parent that forked it is given another, which had no part in its birth.
+                if history != nil, record?.parent.value != instance {
+                    return .unknown(Gap("process \(child.pid) was not seen to be forked by its parent"))
                 }
                 let known = history?.record(of: instance, pid: number)
                 ancestors.append(.init(instance: instance, pid: number, digest: digest(known)))

@@ -8,6 +8,8 @@ internal import Synchronization
 package final class OpenFiles: Sendable {
     private struct Number: Hashable {
         let device, inode: UInt64
+        /// By which mount it was reached: what a mount may say of a file is not another's to say.
+        let mount: UInt64?
     }
 
     private struct Reference {
@@ -25,7 +27,8 @@ package final class OpenFiles: Sendable {
 
     /// The file that was held already, if there is one; else the one given, held from now on.
     func sharing(_ file: ExecutableFile) -> ExecutableFile {
-        let number = Number(device: file.identity.device, inode: file.identity.inode)
+        let number = Number(
+            device: file.identity.device, inode: file.identity.inode, mount: file.openedAs.mountID)
         return table.withLock { table in
             if let held = table.files[number]?.file { return held }
             table.files[number] = Reference(file: file)
@@ -37,6 +40,6 @@ package final class OpenFiles: Sendable {
         }
     }
 
-    /// How many are held, for metrics.
-    package var count: Int { table.withLock { table in table.files.values.count { $0.file != nil } } }
+    /// About how many are held: exact after each sweep of the table, never too low.
+    package var count: Int { table.withLock { $0.files.count } }
 }

@@ -20,7 +20,9 @@ package struct HostReport: Hashable, Sendable {
     /// The highest level that a process can reach.
     package let highestLevel: AssuranceLevel
 
-    /// Judges a machine. Pure: the same findings always make the same report.
+    /// Judges a machine.
+    ///
+    /// Pure: the same findings always make the same report.
     package init(host: HostAbilities, journal: JournalStatus, settings: HostSettings) {
         checks = Self.rights(host) + Self.kernel(host, settings) + Self.journal(journal) + Self.surroundings(settings)
         if !host.canLookAtAll {
@@ -66,7 +68,10 @@ package struct HostReport: Hashable, Sendable {
             check(
                 "user namespaces", settings.hasUnprivilegedUserNamespaces == false,
                 "ordinary users cannot make user namespaces",
-                else: .limited, "ordinary users can make user namespaces",
+                else: .limited,
+                settings.hasUnprivilegedUserNamespaces == nil
+                    ? "it cannot be told whether ordinary users can make user namespaces"
+                    : "ordinary users can make user namespaces",
                 "processes in PID namespaces of such get AL0, and the exe link can be forged, which AL2 and AL3 refuse",
                 "sysctl user.max_user_namespaces=0, where no container runtime needs them"),
             check(

@@ -24,8 +24,8 @@ package struct ExecJournalConfiguration: Hashable, Sendable {
     package enum FileSystems: Hashable, Sendable {
         /// Every local one that is mounted, also later.
         case local
-        /// Those that hold these directories.
-        case holding([String])
+        /// What is executed through the mounts that hold these directories, and nothing else.
+        case mounts([String])
     }
 
     package init(

@@ -28,8 +28,9 @@ package struct ExecLedger: Sendable {
     package enum Image: Hashable, Sendable {
         /// It ran before the journal did.
         case older
-        /// It has not executed anything since it was forked.
-        case inherited
+        /// It has not executed anything since it was forked; with what the process had executed that its birth names,
+        /// which is not always the one that forked it (CLONE_PARENT).
+        case inherited(MappedFile?)
         /// It executed the file that the kernel mapped first, at an instant of CLOCK_MONOTONIC.
         case executed(MappedFile, at: UInt64)
         /// It executed something, but what cannot be told.
@@ -121,6 +122,19 @@ package struct ExecLedger: Sendable {
     /// Notes that someone has opened the script of a process for writing.
     package mutating func noteScriptWritten(_ process: Int32) { processes[process]?.taints.insert(.scriptWritten) }
 
+    /// Notes that the exe link of a process leads to another file than it executed.
+    package mutating func noteLinkForged(_ process: Int32) { processes[process]?.taints.insert(.linkForged) }
+
+    /// What a process executed, as far as that is not in doubt.
+    private func mapped(by process: Int32) -> MappedFile? {
+        guard let known = processes[process], known.epoch == epoch else { return nil }
+        switch known.image {
+        case .executed(let file, _): return file
+        case .inherited(let file): return file
+        case .older, .untold: return nil
+        }
+    }
+
     /// Takes in what waited on the queues.
     ///
     /// - Returns: What happened, in order.
@@ -185,7 +199,7 @@ package struct ExecLedger: Sendable {
                 counts.refused += 1
                 return
             }
-            var process = Process(serial: serial(), image: .inherited, epoch: epoch)
+            var process = Process(serial: serial(), image: .inherited(mapped(by: parent)), epoch: epoch)
             process.parent = processes[parent].flatMap {
                 $0.epoch == epoch ? Parent(process: parent, serial: $0.serial) : nil
             }

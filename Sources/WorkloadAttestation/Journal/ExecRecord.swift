@@ -24,6 +24,8 @@ package struct ExecRecord: Hashable, Sendable {
         case traced
         /// Its user or group ids have changed.
         case idsChanged = "ids-changed"
+        /// Its exe link leads to another file than the kernel mapped when it executed.
+        case linkForged = "link-forged"
         /// The script it was started from was opened for writing.
         case scriptWritten = "script-written"
     }
@@ -35,11 +37,9 @@ package struct ExecutedImage: Hashable, Sendable {
     package var program: ExecutedFile
     /// The files whose `#!` lines led there, in the order in which the kernel opened them; empty without any.
     package var scripts: [ExecutedFile]
-    /// The dynamic loader, if the kernel opened one and the journal looks at loaders.
-    package var loader: ExecutedFile?
 
-    package init(program: ExecutedFile, scripts: [ExecutedFile] = [], loader: ExecutedFile? = nil) {
-        (self.program, self.scripts, self.loader) = (program, scripts, loader)
+    package init(program: ExecutedFile, scripts: [ExecutedFile] = []) {
+        (self.program, self.scripts) = (program, scripts)
     }
 }
 

@@ -11,9 +11,10 @@ struct ImageFinder {
         let own = ProcessHandle.pidfsInode(of: pid).map {
             ProcessInstance(bootID: instance.bootID, mark: .pidfs(inode: $0))
         }
+        let (image, isForged) = image(of: process, pid: pid)
         return JournalCore.Found(
             instance: own ?? ProcessInstance(bootID: "", mark: .pidfs(inode: 0)),
-            parent: parent(of: process, bootID: instance.bootID), image: image(of: process, pid: pid))
+            parent: parent(of: process, bootID: instance.bootID), image: image, isLinkForged: isForged)
     }
 
     private func parent(of process: ExecLedger.Process, bootID: String) -> Fact<ProcessInstance> {
@@ -24,30 +25,51 @@ struct ImageFinder {
         return .known(ProcessInstance(bootID: bootID, mark: .pidfs(inode: inode)), .journal)
     }
 
-    private func image(of process: ExecLedger.Process, pid: Int32) -> Fact<ExecutedImage> {
+    /// What a process executed, and whether its exe link leads elsewhere: that cannot come about by itself.
+    private func image(of process: ExecLedger.Process, pid: Int32) -> (Fact<ExecutedImage>, isForged: Bool) {
         switch process.image {
-        case .older: return .unknown(Gap("it was running before the exec journal"))
-        case .inherited: return .unknown(Gap("it has not executed a program since it was forked"))
-        case .untold(let reason): return .unknown(Gap(reason))
+        case .older: return (.unknown(Gap("it was running before the exec journal")), false)
+        case .inherited(let mapped):
+            // Which code it runs is its parent's word, but a link that leads elsewhere was turned.
+            let running = try? RunningProgram(pid: pid)
+            var leadsElsewhere = false
+            if let running, let mapped { leadsElsewhere = isForged(running, mapped, at: nil) }
+            return (.unknown(Gap("it has not executed a program since it was forked")), leadsElsewhere)
+        case .untold(let reason): return (.unknown(Gap(reason)), false)
         case .executed(let mapped, let time):
-            if process.openedIsPartial { return .unknown(Gap("the script it was started from, if any, was not told")) }
             let running: RunningProgram
             do { running = try RunningProgram(pid: pid) } catch {
-                return .unknown(Gap("its executable cannot be opened (\(error))"))
+                return (.unknown(Gap("its executable cannot be opened (\(error))")), false)
+            }
+            let moment = clock.moment(of: time)
+            if isForged(running, mapped, at: moment) {
+                return (.unknown(Gap("the exe link leads to another file than the kernel mapped")), true)
+            }
+            if process.openedIsPartial {
+                return (.unknown(Gap("the script it was started from, if any, was not told")), false)
             }
             let state: ExecutedFile.DigestState
-            switch ImageJudge.judge(running.facts, executed: mapped, at: clock.moment(of: time)) {
-            case .other(let gap): return .unknown(gap)
+            switch ImageJudge.judge(running.facts, executed: mapped, at: moment) {
+            case .other(let gap), .another(let gap): return (.unknown(gap), false)
             case .unchangeable: state = .pending
             case .unmeasured(let gap): state = .unmeasured(gap)
             case .unchanged: state = measure(running, executed: mapped, at: time, process, pid: pid)
             }
-            return .known(
-                ExecutedImage(
-                    program: ExecutedFile(
-                        identity: running.file.identity, path: Self.path(running.link, running.facts), digest: state),
-                    scripts: scripts(of: process, pid: pid)), .journal)
+            return (
+                .known(
+                    ExecutedImage(
+                        program: ExecutedFile(
+                            identity: running.file.identity, path: Self.path(running.link, running.facts),
+                            digest: state),
+                        scripts: scripts(of: process, pid: pid)), .journal), false
+            )
         }
+    }
+
+    private func isForged(_ running: RunningProgram, _ mapped: MappedFile, at moment: ImageJudge.Moment?) -> Bool {
+        guard running.facts.isNamedAlike else { return false }
+        if case .another = ImageJudge.judge(running.facts, executed: mapped, at: moment) { return true }
+        return false
     }
 
     /// Looks the digest up, or has it taken.

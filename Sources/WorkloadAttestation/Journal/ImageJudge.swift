@@ -6,6 +6,8 @@ package enum ImageJudge {
     package enum Verdict: Hashable, Sendable {
         /// It is not the file that was executed.
         case other(Gap)
+        /// The link leads to another file than the kernel mapped.
+        case another(Gap)
         /// Nobody but root could change it.
         case unchangeable
         /// It has not changed since, so hashing it says what was executed; compare again afterwards.
@@ -33,10 +35,10 @@ package enum ImageJudge {
     package static func judge(_ facts: FileFacts, executed mapped: MappedFile, at moment: Moment?) -> Verdict {
         guard facts.device.major == mapped.deviceMajor, facts.device.minor == mapped.deviceMinor,
             facts.inode == mapped.inode
-        else { return .other(Gap("the exe link leads to another file than the kernel mapped")) }
+        else { return .another(Gap("the exe link leads to another file than the kernel mapped")) }
         if let moment {
             guard facts.matches(mapped, at: moment.instant - moment.slack) else {
-                return .other(Gap("the exe link may lead to a file that was made after the exec"))
+                return .another(Gap("the exe link may lead to a file that was made after the exec"))
             }
         } else if facts.generation != mapped.generation {
             return .other(Gap("the clock was set since the exec"))

@@ -16,6 +16,7 @@ struct JournalCore: @unchecked Sendable {
         var instance: ProcessInstance
         var parent: Fact<ProcessInstance>
         var image: Fact<ExecutedImage>
+        var isLinkForged: Bool
     }
 
     enum Look {
@@ -177,6 +178,7 @@ struct JournalCore: @unchecked Sendable {
             if case .settled(let record) = look(at: pid, as: instance), record.value == nil { return record }
             return nil
         }
+        if found.isLinkForged { ledger.noteLinkForged(pid) }
         var parent = found.parent
         if case .known = parent {
             // Looked up by number: only if the number still means who forked it.
@@ -278,8 +280,9 @@ struct JournalCore: @unchecked Sendable {
     private mutating func markFileSystems() {
         guard let files else { return }
         let wanted: [String]
+        var isMountOnly = false
         switch fileSystems {
-        case .holding(let paths): wanted = paths
+        case .mounts(let paths): (wanted, isMountOnly) = (paths, true)
         case .local:
             let now = MountTable.bytes()
             guard now != mounts else { return }
@@ -289,7 +292,7 @@ struct JournalCore: @unchecked Sendable {
         for path in wanted where !marked.contains(path) {
             marked.insert(path)
             do {
-                try files.markFileSystem(of: path)
+                try files.markFileSystem(of: path, isMountOnly: isMountOnly)
                 status.fileSystems.append(path)
             } catch { status.unmarked[path] = "\(error)" }
         }

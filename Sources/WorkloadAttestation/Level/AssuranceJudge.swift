@@ -7,6 +7,10 @@ package struct Judgement: Hashable, Sendable {
     package var attestation: Attestation
     /// Everything that stands between the process and the highest level, lowest level first.
     package var missing: [MissingProof]
+
+    package init(attestation: Attestation, missing: [MissingProof]) {
+        (self.attestation, self.missing) = (attestation, missing)
+    }
 }
 
 /// Says which level evidence proves.
@@ -140,10 +144,13 @@ package enum AssuranceJudge {
             for file in code.files where !file.isExecutable {
                 if let gap = file.digest.gap { list.add(.measuredExec, .knownLibraries, "\(file.path): \(gap)") }
             }
+            // Where nobody saw what was executed, code of somebody else's making may be what really runs.
+            let isSeen = evidence.record.value?.image.value != nil
             for file in unvouched(evidence) {
                 list.add(
-                    .measuredExec, .vouchedLibraries,
-                    "\(file.path) can be changed by others than root, and counts only for an entry that names it by code:lib")
+                    isSeen ? .measuredExec : .boundImage, .vouchedLibraries,
+                    "\(file.path) can be changed by others than root, and counts only for an entry that names it by code:lib"
+                )
             }
         }
     }

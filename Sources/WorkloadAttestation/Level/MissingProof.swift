@@ -8,6 +8,10 @@ package struct MissingProof: Hashable, Sendable {
     /// Why it is missing; for admins.
     package let reason: String
 
+    package init(level: AssuranceLevel, proof: Proof, reason: String) {
+        (self.level, self.proof, self.reason) = (level, proof, reason)
+    }
+
     /// What has to be shown, by names that tools may branch on.
     package enum Proof: String, Hashable, Sendable, CaseIterable {
         /// The PID namespace is the initial user namespace's.

@@ -136,19 +136,7 @@ package enum SelectorMaker {
         let scripts = evidence.scripts.compactMap(\.value)
         guard scripts.count == image.scripts.count else { return }
         for script in scripts { list.add("exec", "script:sha256", script) }
-        var chain = scripts + [program]
-        if let loader = image.loader {
-            guard let digest = loaderDigest(loader, evidence) else { return }
-            chain.append(digest)
-        }
-        list.add("exec", "chain", digest(of: chain))
-    }
-
-    private static func loaderDigest(_ loader: ExecutedFile, _ evidence: Evidence) -> String? {
-        if case .measured(let digest) = loader.digest { return digest }
-        // A loader stays mapped, so what could not have changed is known from there.
-        guard case .pending = loader.digest else { return nil }
-        return evidence.code.value?.files.first { $0.identity == loader.identity && $0.isImmutable }?.digest.value
+        list.add("exec", "chain", digest(of: scripts + [program]))
     }
 
     private static func code(_ evidence: Evidence, _ list: inout SelectorList) {

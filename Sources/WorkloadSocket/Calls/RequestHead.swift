@@ -20,7 +20,7 @@ struct RequestHead: Sendable {
 
     private var room: Int
     /// Calls keep it for as long as they are open.
-    private var roomForMetadata = 4096
+    private var roomForMetadata = 256
     private var seen: Set = []
     private var isRegular = false
 

@@ -112,7 +112,12 @@ package struct HTTP2Connection: Sendable {
     package var unsentBytes: Int { queuedBytes + output.count }
 
     /// Bytes kept of what came in.
-    package var keptBytes: Int { unfinishedBytes + pending.count + (headerBlock?.bytes.count ?? 0) }
+    package var keptBytes: Int {
+        unfinishedBytes + pending.count + (headerBlock?.bytes.count ?? 0) + streams.count * Self.streamCost
+    }
+
+    /// About what a stream takes beside its body.
+    private static let streamCost = 768
 
     /// The bytes for the peer, which are then no longer kept here.
     package mutating func takeOutput() -> [UInt8] {

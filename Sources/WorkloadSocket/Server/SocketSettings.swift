@@ -21,7 +21,7 @@ package struct SocketSettings: Sendable {
     /// How long a request may take to come in, and an answer to be read.
     package var transferLimit = Duration.seconds(30)
     /// How long a challenge may take, and what becomes of the call otherwise.
-    package var challengeLimit = Duration.seconds(2)
+    package var challengeLimit = Duration.seconds(5)
     package var challengeStatus = CallStatus(.unavailable, "the caller did not answer the liveness challenge")
     /// What calls are told when the agent stops.
     ///
@@ -35,8 +35,9 @@ package struct SocketSettings: Sendable {
     ///   - descriptors: The soft limit of open files. A connection needs two: the socket, and the pinned process.
     package init(cores: Int, descriptors: Int) {
         workers = max(4, 2 * cores)
-        connections = max(16, (descriptors - 512) / 2)
-        // A sixteenth is left for others, whatever one user takes.
-        connectionsPerUser = min(connectionsPerUser, connections - connections / 16)
+        // Some are left for files that are looked at, and for the rest of the process.
+        connections = max(16, (descriptors - max(512, descriptors / 4)) / 2)
+        // A quarter is left for others, whatever one user takes.
+        connectionsPerUser = min(connectionsPerUser, connections - connections / 4)
     }
 }

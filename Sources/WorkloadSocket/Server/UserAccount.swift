@@ -9,7 +9,7 @@ final class UserAccount: Sendable {
         var connections = 0
         var busy = 0
         var bytes = 0
-        var lines = FloodBudget(FloodBudget.Rate(burst: 20, perSecond: 1))
+        var lines = FloodBudget(FloodBudget.Rate(burst: 100, perSecond: 10))
         /// Ready connections that wait for one of the user's workers, from `next` on.
         var waiting: [WorkloadConnection] = []
         var next = 0

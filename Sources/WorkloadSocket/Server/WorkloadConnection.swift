@@ -91,6 +91,9 @@ package final class WorkloadConnection: Sendable {
         set { slot.withLock { $0 = newValue } }
     }
 
+    /// Whether another line of the log may be about this user; the server's own lines are among those counted.
+    package func mayLog() -> Bool { account.mayLog(now: server.now()) }
+
     /// Calls that are open.
     package var openCalls: [WorkloadCall] { state.withLock { $0.calls.map(\.call) } }
 
@@ -112,7 +115,7 @@ package final class WorkloadConnection: Sendable {
     /// - Parameter reason: For the log.
     package func close(reason: String) { cut(.handler(reason)) }
 
-    /// Ends the connection because its process has ended, whoever may hold it now. From any thread.
+    /// Ends the connection because its process has ended, whoever may hold it now; from any thread.
     package func closeAfterExit() { cut(.processExited) }
 
     func cut(_ reason: CutReason) {

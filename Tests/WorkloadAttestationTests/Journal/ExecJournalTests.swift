@@ -13,7 +13,7 @@ extension JournalTests {
 
         init() throws {
             mount = try ImageMount()
-            journal = try ExecJournal(ExecJournalConfiguration(fileSystems: .holding([mount.path])))
+            journal = try ExecJournal(ExecJournalConfiguration(fileSystems: .mounts([mount.path])))
         }
 
         @Test("A program of the user's own is measured as it was executed")
@@ -46,7 +46,7 @@ extension JournalTests {
             mount.settle()
             let older = try TestProcess("/bin/sh", ["-c", "read x < \(try fifo("go")); exec \(path) 30"])
             _ = older.record(in: journal)
-            let other = try ExecJournal(ExecJournalConfiguration(fileSystems: .holding([mount.path])))
+            let other = try ExecJournal(ExecJournalConfiguration(fileSystems: .mounts([mount.path])))
             defer { other.stop() }
             #expect(gap(other.record(of: older.instance, pid: older.pid)) == "it was running before the exec journal")
             try release("go")

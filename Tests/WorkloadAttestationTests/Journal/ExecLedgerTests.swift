@@ -111,7 +111,7 @@ struct ExecLedgerTests {
         _ = ledger.take(intake)
         #expect(ledger.processes[100]?.serial != serial)
         #expect(ledger.processes[100]?.generation == 0)
-        #expect(ledger.processes[100]?.image == .inherited)
+        #expect(ledger.processes[100]?.image == .inherited(nil))
     }
 
     @Test("Taints go with the next exec, except that of a tracer who stays")

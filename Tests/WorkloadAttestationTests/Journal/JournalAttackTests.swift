@@ -15,7 +15,7 @@ extension JournalTests {
 
         init() throws {
             mount = try ImageMount()
-            journal = try ExecJournal(ExecJournalConfiguration(fileSystems: .holding([mount.path])))
+            journal = try ExecJournal(ExecJournalConfiguration(fileSystems: .mounts([mount.path])))
             trusted = try mount.program("trusted")
         }
 

@@ -9,7 +9,7 @@ enum JournalHost {
     static let refusal: String? = {
         guard geteuid() == 0 else { return "needs root" }
         do {
-            let journal = try ExecJournal(ExecJournalConfiguration(fileSystems: .holding([]), runsInBackground: false))
+            let journal = try ExecJournal(ExecJournalConfiguration(fileSystems: .mounts([]), runsInBackground: false))
             journal.stop()
             return nil
         } catch { return "\(error)" }

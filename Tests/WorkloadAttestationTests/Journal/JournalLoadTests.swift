@@ -17,7 +17,7 @@ extension JournalTests {
             try #require(mkfifo(fifo, 0o666) == 0)
             let journal = try ExecJournal(
                 ExecJournalConfiguration(
-                    fileSystems: .holding([mount.path]), guarded: [folder],
+                    fileSystems: .mounts([mount.path]), guarded: [folder],
                     guardian: GuardianCommand(path: try JournalHost.program(), arguments: ["guardian"])))
             defer { journal.stop() }
             let programs = try (0..<8).map { try mount.program("agent\($0)", owner: $0 == 0 ? 0 : 1000) }
@@ -57,7 +57,7 @@ extension JournalTests {
         func overload() async throws {
             let mount = try ImageMount()
             let journal = try ExecJournal(
-                ExecJournalConfiguration(fileSystems: .holding([mount.path]), runsInBackground: false))
+                ExecJournalConfiguration(fileSystems: .mounts([mount.path]), runsInBackground: false))
             defer { journal.stop() }
             let path = try mount.program("agent")
             mount.settle()

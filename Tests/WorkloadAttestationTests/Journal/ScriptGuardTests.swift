@@ -18,7 +18,7 @@ extension JournalTests {
             _ = try mount.program("sh", copying: "/bin/sh", owner: 0)
             journal = try ExecJournal(
                 ExecJournalConfiguration(
-                    fileSystems: .holding([mount.path]), guarded: [folder],
+                    fileSystems: .mounts([mount.path]), guarded: [folder],
                     guardian: GuardianCommand(path: try JournalHost.program(), arguments: ["guardian"])))
         }
 
