@@ -39,21 +39,6 @@ int mintmark_pidfd_is_alive(int pidfd) {
     return ready == 0;
 }
 
-int32_t mintmark_pidfd_pid(int pidfd) {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return -1;
-    char text[1024];
-    ssize_t length = read(fd, text, sizeof text - 1);
-    close(fd);
-    if (length <= 0) return -1;
-    text[length] = '\0';
-    const char *line = strstr(text, "\nPid:");
-    if (!line) return -1;
-    return (int32_t)strtol(line + 5, NULL, 10);
-}
-
 // Numbers and layouts from the kernel's headers, which the build host's copies may predate.
 #define PIDFS_MAGIC 0x50494446
 
@@ -95,6 +80,25 @@ struct page_region_v0 {
 #define STATX_WANTED 0x7ffU
 #define STATX_OLD_MOUNT_ID 0x1000U
 #define STATX_UNIQUE_MOUNT_ID 0x4000U
+
+int32_t mintmark_pidfd_pid(int pidfd) {
+    struct pidfd_info_v0 raw = {.mask = INFO_PID};
+    if (ioctl(pidfd, PIDFD_GET_INFO_V0, &raw) == 0) return raw.mask & INFO_PID ? (int32_t)raw.pid : -1;
+    if (errno == ESRCH) return -1;
+    // Before Linux 6.13.
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return -1;
+    char text[1024];
+    ssize_t length = read(fd, text, sizeof text - 1);
+    close(fd);
+    if (length <= 0) return -1;
+    text[length] = '\0';
+    const char *line = strstr(text, "\nPid:");
+    if (!line) return -1;
+    return (int32_t)strtol(line + 5, NULL, 10);
+}
 
 int mintmark_pidfd_inode(int pidfd, uint64_t *inode) {
     struct statfs system;

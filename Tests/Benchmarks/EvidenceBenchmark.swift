@@ -9,9 +9,10 @@ import WorkloadAttestation
 /// What it takes to find out about a connected process, with everything cached that may be, and the system calls alone
 /// beside it.
 enum EvidenceBenchmark {
-    static func run(count: Int) throws -> [[String]] {
+    // `sample` is the sample agent, built beside this; each row has four times `count` samples.
+    static func run(sample: String, count: Int) throws -> [[String]] {
         var rows: [[String]] = []
-        for subject in try [Subject.sample(), Subject.node()].compactMap({ $0 }) {
+        for subject in try [Subject.sample(sample), Subject.node()].compactMap({ $0 }) {
             defer { subject.end() }
             rows += try measure(subject, count: count * 4)
         }
@@ -29,7 +30,8 @@ enum EvidenceBenchmark {
         let budget = HashingBudget(cache: sources.digests, clock: clock)
         let connection = ConnectionFacts(isPinned: true, isLive: true)
         try warm(session, budget, connection)
-        let floor = RawCalls(pid: subject.pid, mappings: try directory.executableMappings())
+        let mappings = try directory.executableMappings()
+        let floor = RawCalls(pid: subject.pid, mappings: mappings)
         var (al2, al3, raw2, raw3): ([Duration], [Duration], [Duration], [Duration]) = ([], [], [], [])
         var levels: Set<AssuranceLevel> = []
         for number in -50..<count {
@@ -51,7 +53,8 @@ enum EvidenceBenchmark {
             ("warm evidence at \(levels.sorted().map(\.description).joined(separator: "/"))", al3),
         ].map { name, samples in
             Measurement(
-                name: "\(subject.name): \(name)", samples: samples, elapsed: samples.reduce(.zero, +))
+                name: "\(subject.name) (\(mappings.count) mappings): \(name)", samples: samples,
+                elapsed: samples.reduce(.zero, +))
         }
         let ratios = [(named[1], named[0]), (named[3], named[2])].map { $0.quantile(0.5) / $1.quantile(0.5) }
         return named.map(\.row) + [
@@ -123,8 +126,14 @@ private final class Subject {
 
     var pid: Int32 { process.processIdentifier }
 
-    /// As small as programs are.
-    static func sample() throws -> Subject? { try Subject("cat", ["/bin/cat"]) }
+    /// It waits for an agent that is not there.
+    static func sample(_ path: String) throws -> Subject? {
+        guard FileManager.default.fileExists(atPath: path) else {
+            print("no \(path): build it first, by 'swift build -c release --product sample-agent'")
+            return nil
+        }
+        return try Subject("sample agent", [path, "--follow", "--wait", "3600"], settling: 1_000_000)
+    }
 
     /// A heap of 1 GiB, every page of it touched; nil where there is no Node.
     static func node() throws -> Subject? {
@@ -139,13 +148,14 @@ private final class Subject {
         return subject
     }
 
-    private init(_ name: String, _ command: [String]) throws {
+    private init(_ name: String, _ command: [String], settling pause: UInt32 = 100_000) throws {
         self.name = name
+        process.environment = ["SPIFFE_ENDPOINT_SOCKET": "unix:///nonexistent/workload.sock"]
         process.executableURL = URL(fileURLWithPath: command[0])
         process.arguments = Array(command.dropFirst())
         (process.standardInput, process.standardOutput) = (input, output)
         try process.run()
-        usleep(100_000)
+        usleep(pause)
     }
 
     func end() {

@@ -11,17 +11,28 @@ struct Options {
     var socket: String?
     var binary = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
         .appendingPathComponent("mintmark").path
+    var sample = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+        .appendingPathComponent("sample-agent").path
+    /// Whether evidence is all that is measured.
+    var onlyEvidence = false
     var count = 500
 
     init(_ arguments: [String]) throws {
         var rest = arguments[...]
         while let flag = rest.popFirst() {
+            if flag == "--evidence" {
+                onlyEvidence = true
+                continue
+            }
             switch (flag, rest.popFirst()) {
             case ("--socket", let value?): socket = value
             case ("--binary", let value?): binary = value
+            case ("--sample", let value?): sample = value
             case ("--count", let value?): count = Int(value) ?? count
             default:
-                print("usage: mintmark-bench [--binary PATH] [--socket unix:///PATH] [--count N]")
+                print(
+                    "usage: mintmark-bench [--binary PATH] [--sample PATH] [--socket unix:///PATH] [--count N] [--evidence]"
+                )
                 exit(64)
             }
         }
@@ -30,11 +41,15 @@ struct Options {
 
 let options = try Options(Array(CommandLine.arguments.dropFirst()))
 var rows: [[String]] = []
-rows += try await TokenBenchmark.run(count: options.count)
-rows += try await VerificationBenchmark.run(count: options.count)
-rows += try EvidenceBenchmark.run(count: options.count)
-rows += try await IssuanceBenchmark.run(count: options.count).map(\.row)
-if let socket = options.socket {
+if !options.onlyEvidence {
+    rows += try await TokenBenchmark.run(count: options.count)
+    rows += try await VerificationBenchmark.run(count: options.count)
+}
+rows += try EvidenceBenchmark.run(sample: options.sample, count: options.count)
+if !options.onlyEvidence { rows += try await IssuanceBenchmark.run(count: options.count).map(\.row) }
+if options.onlyEvidence {
+    // That was all.
+} else if let socket = options.socket {
     rows += try await WorkloadBenchmark.run(endpoint: socket, count: options.count).map(\.row)
 } else {
     let server = try await RunningServer.start(binary: options.binary)

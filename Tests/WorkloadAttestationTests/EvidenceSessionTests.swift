@@ -85,6 +85,35 @@ struct EvidenceSessionTests {
         #expect(rested == second)
     }
 
+    @Test("However many sessions there are, only a few hold more than the process, and all come to the same")
+    func fewAwake() async throws {
+        let child = try Subject()
+        defer { child.end() }
+        child.echo()
+        let sources = EvidenceSources(host: sources.host, awakeSessions: 4)
+        let budget = HashingBudget(cache: sources.digests)
+        let before = try openDirectories(of: child.pid)
+        let sessions = try (0..<32).map { _ in try child.session(sources) }
+        var found: Set<Evidence> = []
+        for session in sessions + sessions { found.insert(try await session.evidence([.program, .libraries], budget)) }
+        #expect(found.count == 1)
+        #expect(sessions.allSatisfy { session in found.allSatisfy { session.stillHolds($0) } })
+        for session in sessions {
+            guard case .complete = try session.gather(.program, connection: bound) else {
+                Issue.record("asked again")
+                return
+            }
+        }
+        #expect(try openDirectories(of: child.pid) - before <= 4)
+    }
+
+    /// How many descriptors of this process lead to a process's directory.
+    private func openDirectories(of pid: Int32) throws -> Int {
+        try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count {
+            (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")) == "/proc/\(pid)"
+        }
+    }
+
     @Test("An exec between two looks is another image, with the journal and without it")
     func execBetween() async throws {
         let child = try Subject(["/bin/sh", "-c", "read x; exec /bin/cat"])

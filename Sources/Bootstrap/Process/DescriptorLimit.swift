@@ -9,7 +9,7 @@ package enum DescriptorLimit {
         return Int(clamping: limit.rlim_cur)
     }
 
-    /// What a node agent for many workloads wants; each connection needs three.
+    /// What a node agent for many workloads wants; each connection needs two.
     private static let wanted: UInt = 1 << 19
 
     /// Raises the soft limit to the hard one, and that as well where this process may.

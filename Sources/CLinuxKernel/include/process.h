@@ -12,7 +12,7 @@ int mintmark_pidfd_open(int32_t pid);
 // Whether the process behind a pidfd still runs: 1 yes, 0 no, -1 with errno.
 int mintmark_pidfd_is_alive(int pidfd);
 
-// The process id that a pidfd stands for in the caller's namespace, from /proc/self/fdinfo: -1 when it is gone.
+// The process id that a pidfd stands for in the caller's namespace: -1 when it is gone.
 int32_t mintmark_pidfd_pid(int pidfd);
 
 // The inode of a pidfd on pidfs (Linux 6.9), where no two processes of one boot share it: 0 elsewhere, -1 with errno.

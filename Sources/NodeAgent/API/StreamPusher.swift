@@ -33,9 +33,14 @@ struct StreamPusher: Sendable {
         }
     }
 
+    /// A connection that may be gone by its turn; its descriptors must not wait for that.
+    private struct Reference: Sendable {
+        weak let connection: WorkloadConnection?
+    }
+
     private func sweep() async throws {
         while true {
-            let connections = server.connections
+            let connections = server.connections.map { Reference(connection: $0) }
             let pause = max(Self.shortestSweep, Self.pauseForEach * connections.count)
             let groups = max(1, (connections.count + Self.atOnce - 1) / Self.atOnce)
             guard !connections.isEmpty else {
@@ -44,7 +49,9 @@ struct StreamPusher: Sendable {
             }
             // Spread over the pause rather than at once.
             for start in stride(from: 0, to: connections.count, by: Self.atOnce) {
-                for connection in connections[start..<min(start + Self.atOnce, connections.count)] { connection.poke() }
+                for reference in connections[start..<min(start + Self.atOnce, connections.count)] {
+                    reference.connection?.poke()
+                }
                 try await Task.sleep(for: pause / groups)
             }
         }

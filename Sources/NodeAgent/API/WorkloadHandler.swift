@@ -11,9 +11,9 @@ internal import WorkloadSocket
 
 /// What the agent answers on its sockets.
 ///
-/// Every call, and every message pushed on one, has a round of its own: the process is examined while it answers the
-/// socket's challenge, and what was found is judged, matched and served only if the process is still the same
-/// afterwards. Nothing that is found is used for more than the message at hand.
+/// Every call, and every message pushed on one, has a round that began after it: the process is examined while it answers
+/// the socket's challenge, and what was found is judged, matched and served only if the process is still the same
+/// afterwards. Nothing that is found is used for more than the messages of that round.
 final class WorkloadHandler: CallHandler {
     /// How often files are hashed for one call; they may change meanwhile.
     private static let hashingLimit = 4
@@ -102,12 +102,27 @@ final class WorkloadHandler: CallHandler {
 
     // MARK: Rounds
 
-    func gather(_ call: WorkloadCall) {
-        let record = call.context as? CallRecord ?? CallRecord(question(of: call))
-        call.context = record
-        guard case .workload = record.question else { return }
-        let round = record.withState { $0.isBusy } ? .waiting : round(of: call, record)
-        record.withState { $0.round = round }
+    func gather(_ calls: [WorkloadCall]) {
+        // All are of one process and began before this, so one look at it serves them.
+        var evidence: Evidence?
+        for call in calls {
+            let record = call.context as? CallRecord ?? CallRecord(question(of: call))
+            call.context = record
+            guard case .workload = record.question else { continue }
+            let round: CallRecord.Round
+            if record.withState({ $0.isBusy }) {
+                round = .waiting
+            } else if let evidence {
+                round = .evidence(evidence)
+            } else {
+                round = self.round(of: call, record)
+                if case .evidence(let found) = round { evidence = found }
+            }
+            record.withState { state in
+                state.round = round
+                if case .evidence = round { state.fresh = FreshDigests() }
+            }
+        }
     }
 
     func answer(_ call: WorkloadCall) {
@@ -238,9 +253,6 @@ final class WorkloadHandler: CallHandler {
             return _ = call.finish(CallRefusal.processChanged.status())
         }
         let judgement = session.judge(evidence)
-        // A stream has its next round in seconds; a caller that was refused has no next one that counts.
-        var isIdle = true
-        defer { session.rest(isIdle: isIdle) }
         do throws(CallStatus) {
             let view = parts.state.view
             let attestation = judgement.attestation
@@ -256,7 +268,6 @@ final class WorkloadHandler: CallHandler {
                 reply = try self.reply(to: request, entries, view, call, record)
                 if reply.handsOut { connection.served(request.choice(among: entries)) }
             }
-            if case .last = reply { isIdle = false }
             deliver(reply, attestation, call, record)
         } catch {
             if hasLostStanding(judgement.attestation, record) {
@@ -299,8 +310,8 @@ final class WorkloadHandler: CallHandler {
         case .current(let message):
             let isNew = record.withState { state in
                 defer { (state.lastMessage, state.lastAttestation) = (message, attestation) }
-                // The next message may need hashing and the issuer again.
-                state.hashings = 0
+                // The next message may need hashing and the issuer again, and has evidence of its own.
+                (state.hashings, state.round, state.tokens) = (0, .open, [:])
                 return state.lastMessage != message
             }
             if isNew { call.send(message) }

@@ -5,8 +5,8 @@ internal import Synchronization
 /// The examination of one connected process, from accept to close.
 ///
 /// Everything is read anew for each ``gather(_:connection:fresh:)``. What is kept in between are open descriptors, and
-/// values derived from texts that turn out not to have changed. Calls block on the kernel, never on the process or on
-/// hashing, and take turns.
+/// values derived from texts that turn out not to have changed; sessions that are used rarely let go of these (see
+/// ``AwakeSessions``). Calls block on the kernel, never on the process or on hashing, and take turns.
 package final class EvidenceSession: Sendable {
     package let instance: ProcessInstance
     package let handle: ProcessHandle
@@ -14,6 +14,9 @@ package final class EvidenceSession: Sendable {
 
     private let sources: EvidenceSources
     private let state: Mutex<SessionState>
+    /// Whether it was used since ``AwakeSessions`` came by.
+    let wasUsed = Atomic(true)
+    private let shouldRest = Atomic(false)
 
     /// Begins the examination; best at accept, since an exec after this is noticed.
     ///
@@ -33,12 +36,16 @@ package final class EvidenceSession: Sendable {
         state.withLock { state in
             state.firstGeneration = sources.history?.record(of: instance, pid: handle.pid).value?.generation
             // Also where there is a journal: it may lose events later.
-            state.firstMark = state.imageMark()
+            state.firstMark = state.imageMark(of: handle)
         }
+        sources.awake.add(self)?.rest()
     }
 
     /// Whether the process still runs.
     package var isPresent: Bool { handle.isAlive }
+
+    /// How many files are held open for all sessions together before each lets go of its own after every look.
+    private static let mostOpenFiles = 2048
 
     /// Looks at everything.
     ///
@@ -51,11 +58,18 @@ package final class EvidenceSession: Sendable {
     package func gather(
         _ needs: EvidenceNeeds, connection: ConnectionFacts, fresh: FreshDigests = FreshDigests()
     ) throws(AttestationError) -> GatherOutcome {
+        wasUsed.store(true, ordering: .relaxed)
+        var hasWoken = false
         let result = state.withLock { state -> Result<GatherOutcome, AttestationError> in
-            Result { () throws(AttestationError) -> GatherOutcome in
+            hasWoken = state.directory == nil
+            let result = Result { () throws(AttestationError) -> GatherOutcome in
                 try look(&state, needs, connection, fresh)
             }
+            let mustRest = shouldRest.exchange(false, ordering: .relaxed)
+            if mustRest || sources.files.count > Self.mostOpenFiles { state.rest() }
+            return result
         }
+        if hasWoken { sources.awake.add(self)?.rest() }
         return try result.get()
     }
 
@@ -65,10 +79,13 @@ package final class EvidenceSession: Sendable {
     package func stillHolds(_ evidence: Evidence) -> Bool {
         guard handle.isAlive, Self.saysTheSame(record(), evidence.record) else { return false }
         guard evidence.record.value == nil else { return true }
-        return state.withLock { state in
-            guard let first = state.firstMark else { return true }
-            return state.imageMark() == first
+        let (holds, hasWoken) = state.withLock { state -> (Bool, Bool) in
+            guard let first = state.firstMark else { return (true, false) }
+            let isAsleep = state.directory == nil
+            return (state.imageMark(of: handle) == first, isAsleep)
         }
+        if hasWoken { sources.awake.add(self)?.rest() }
+        return holds
     }
 
     /// Judges evidence; the last judgement is used again for evidence that has not changed.
@@ -80,20 +97,12 @@ package final class EvidenceSession: Sendable {
         return judgement
     }
 
-    /// How many files are held open for all sessions together before each lets go of its own after every answer.
-    private static let mostOpenFiles = 2048
-
-    /// Lets go of what can be had again, after an answer.
-    ///
-    /// - Parameter isIdle: Whether the next question is not soon to come. Otherwise files stay open for it, unless too
-    ///   many are open in all.
-    package func rest(isIdle: Bool) {
-        guard isIdle || sources.files.count > Self.mostOpenFiles else { return }
-        state.withLock { state in
-            state.code = nil
-            state.program = nil
-            state.judged = nil
-            state.buffer = []
+    /// Lets go of what can be had again; at once, or at the end of the look that is under way.
+    package func rest() {
+        shouldRest.store(true, ordering: .relaxed)
+        _ = state.withLockIfAvailable { state in
+            shouldRest.store(false, ordering: .relaxed)
+            state.rest()
         }
     }
 
@@ -102,9 +111,11 @@ package final class EvidenceSession: Sendable {
     ) throws(AttestationError) -> GatherOutcome {
         guard handle.isAlive else { throw .gone }
         let record = self.record()
+        let directory: ProcessDirectory
+        do { directory = try state.open(handle) } catch { throw .unreadable(detail: "\(error)") }
         var gathering = Gathering(
-            handle: handle, instance: instance, credentials: credentials, needs: needs, sources: sources,
-            record: record, fresh: fresh)
+            handle: handle, directory: directory, instance: instance, credentials: credentials, needs: needs,
+            sources: sources, record: record, fresh: fresh)
         let evidence: Evidence
         do { evidence = try gathering.run(&state, connection) } catch {
             guard handle.isAlive else { throw .gone }
@@ -141,7 +152,8 @@ package enum GatherOutcome: Sendable {
 
 /// What a session keeps between two looks.
 struct SessionState {
-    let directory: ProcessDirectory
+    /// Nil while it rests.
+    private(set) var directory: ProcessDirectory?
     var buffer: [UInt8] = []
     var firstGeneration: UInt64?
     var firstMark: [UInt8]?
@@ -153,10 +165,23 @@ struct SessionState {
 
     init(directory: ProcessDirectory) { self.directory = directory }
 
+    /// Its directory, opened where it is not; a pinned process is the same one again.
+    mutating func open(_ handle: ProcessHandle) throws(LinuxError) -> ProcessDirectory {
+        if let directory { return directory }
+        let opened = try ProcessDirectory(of: handle)
+        directory = opened
+        return opened
+    }
+
+    mutating func rest() {
+        (directory, buffer, program, code, judged) = (nil, [], nil, nil, nil)
+    }
+
     /// What the kernel laid out for the image at exec, as it keeps it: addresses that it drew, and where the program
     /// begins. Nothing is read from the process's own memory, which it could make anyone wait for.
-    mutating func imageMark() -> [UInt8]? {
-        guard let count = try? directory.contents(of: "auxv", into: &buffer, limit: 4096),
+    mutating func imageMark(of handle: ProcessHandle) -> [UInt8]? {
+        guard let directory = try? open(handle),
+            let count = try? directory.contents(of: "auxv", into: &buffer, limit: 4096),
             AuxiliaryVector(parsing: buffer[..<count]) != nil
         else { return nil }
         return Array(buffer[..<count])

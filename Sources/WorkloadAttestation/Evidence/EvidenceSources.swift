@@ -17,12 +17,13 @@ package struct EvidenceSources: Sendable {
     /// How memory is looked at.
     package let reading: CodeReading
     let names: AccountNameCache
+    let awake: AwakeSessions
 
     package init(
         host: HostAbilities, history: (any ExecHistory)? = nil, digests: DigestCache? = nil,
         packages: PackageIndex = PackageIndex(), services: ServiceLocator = ServiceLocator(),
         containers: ContainerRuntime = ContainerRuntime(), clock: any WallClock = SystemWallClock(),
-        reading: CodeReading = .query
+        reading: CodeReading = .query, awakeSessions: Int = 128
     ) {
         (self.host, self.history) = (host, history)
         self.digests = digests ?? DigestCache(host: host)
@@ -30,6 +31,7 @@ package struct EvidenceSources: Sendable {
         (self.packages, self.services, self.containers) = (packages, services, containers)
         (self.clock, self.reading) = (clock, reading)
         names = AccountNameCache(clock: clock)
+        awake = AwakeSessions(capacity: awakeSessions)
     }
 }
 

@@ -5,6 +5,7 @@ internal import Platform
 /// One look at a process.
 struct Gathering {
     let handle: ProcessHandle
+    let directory: ProcessDirectory
     let instance: ProcessInstance
     let credentials: PeerCredentials
     let needs: EvidenceNeeds
@@ -18,15 +19,15 @@ struct Gathering {
     private(set) var requests: [HashRequest] = []
 
     init(
-        handle: ProcessHandle, instance: ProcessInstance, credentials: PeerCredentials, needs: EvidenceNeeds,
-        sources: EvidenceSources, record: Fact<ExecRecord>, fresh: FreshDigests
+        handle: ProcessHandle, directory: ProcessDirectory, instance: ProcessInstance, credentials: PeerCredentials,
+        needs: EvidenceNeeds, sources: EvidenceSources, record: Fact<ExecRecord>, fresh: FreshDigests
     ) {
-        (self.handle, self.instance, self.credentials, self.needs) = (handle, instance, credentials, needs)
+        (self.handle, self.directory, self.instance) = (handle, directory, instance)
+        (self.credentials, self.needs) = (credentials, needs)
         (self.sources, self.record, self.fresh) = (sources, record, fresh)
     }
 
     mutating func run(_ state: inout SessionState, _ connection: ConnectionFacts) throws(Gap) -> Evidence {
-        let directory = state.directory
         let status = try Gap.wrap { () throws(LinuxError) in try directory.status(using: &state.buffer) }
         let account = account(status)
         if let account = account.value {
@@ -81,8 +82,8 @@ struct Gathering {
     private func login(_ state: inout SessionState) -> Fact<LoginSession> {
         guard needs.contains(.surroundings) else { return .unknown(.notAsked) }
         do {
-            let user = try state.directory.login("loginuid", using: &state.buffer)
-            let session = try state.directory.login("sessionid", using: &state.buffer)
+            let user = try directory.login("loginuid", using: &state.buffer)
+            let session = try directory.login("sessionid", using: &state.buffer)
             return .known(LoginSession(user: user, session: session), .proc)
         } catch { return .unknown(Gap("\(error)")) }
     }
@@ -93,7 +94,7 @@ struct Gathering {
             pid = kept
         } else {
             let inode = namespace("pid", &state)
-            pid = (inode, pidOwner(inode.value, state.directory))
+            pid = (inode, pidOwner(inode.value, directory))
             if inode.value != nil, pid.owner.value != nil { state.pidNamespace = pid }
         }
         return NamespaceFacts(
@@ -102,7 +103,7 @@ struct Gathering {
     }
 
     private func namespace(_ kind: String, _ state: inout SessionState) -> Fact<UInt64> {
-        do { return .known(try state.directory.namespace(kind, using: &state.buffer), .proc) } catch {
+        do { return .known(try directory.namespace(kind, using: &state.buffer), .proc) } catch {
             return .unknown(Gap("\(error)"))
         }
     }
@@ -118,7 +119,7 @@ struct Gathering {
 
     private func cgroups(_ state: inout SessionState) -> Fact<CgroupMembership> {
         guard needs.contains(.surroundings) else { return .unknown(.notAsked) }
-        do { return .known(try state.directory.cgroups(using: &state.buffer), .proc) } catch {
+        do { return .known(try directory.cgroups(using: &state.buffer), .proc) } catch {
             return .unknown(Gap("\(error)"))
         }
     }
@@ -163,7 +164,7 @@ struct Gathering {
     // MARK: What it runs
 
     private func auxiliary(_ state: inout SessionState) -> AuxiliaryVector? {
-        guard let count = try? state.directory.contents(of: "auxv", into: &state.buffer, limit: 4096) else {
+        guard let count = try? directory.contents(of: "auxv", into: &state.buffer, limit: 4096) else {
             return nil
         }
         return AuxiliaryVector(parsing: state.buffer[..<count])
@@ -175,7 +176,7 @@ struct Gathering {
         }
         // Drawn by the kernel at each exec, so two images have the same only if one was made to look like the other.
         guard let first = state.firstMark else { return .unknown(Gap("nothing tells its images apart")) }
-        guard auxiliary != nil, let mark = state.imageMark() else {
+        guard auxiliary != nil, let mark = state.imageMark(of: handle) else {
             return .unknown(Gap("what the kernel laid out for it cannot be read"))
         }
         return .known(mark == first, .proc)
@@ -186,11 +187,11 @@ struct Gathering {
     ) -> Fact<ExecutableFacts> {
         let now: FileState
         do {
-            now = try state.directory.executableState()
+            now = try directory.executableState()
             if let held = state.program, held.state.identity.isSameFile(as: now.identity) {
                 state.program?.refresh(now)
             } else {
-                let file = sources.files.sharing(try state.directory.openExecutable())
+                let file = sources.files.sharing(try directory.openExecutable())
                 guard file.identity.isSameFile(as: now.identity) else {
                     return .unknown(Gap("its executable was replaced meanwhile"))
                 }
@@ -211,7 +212,7 @@ struct Gathering {
                     hasAccessList: program.hasAccessList,
                     isServedBySomeone: isMemory || !(fileSystem.isLocal || fileSystem.isOverlay)),
                 isImmutable: program.isImmutable && !isMemory,
-                isOnTrustedMount: isOnTrustedMount(program, state.directory), path: path(&state, now),
+                isOnTrustedMount: isOnTrustedMount(program, directory), path: path(&state, now),
                 digest: .unknown(.notAsked)), .file)
     }
 
@@ -234,7 +235,7 @@ struct Gathering {
     /// A path counts only when it leads to the very file in the agent's own mount namespace.
     private func path(_ state: inout SessionState, _ now: FileState) -> Fact<String> {
         do {
-            let link = try state.directory.executablePath()
+            let link = try directory.executablePath()
             guard link.utf8.first == UInt8(ascii: "/") else { return .unknown(Gap("its executable has no path")) }
             let found = try KernelFile.state(of: link)
             guard found.identity.isSameFile(as: now.identity), found.mountID == now.mountID else {
@@ -275,13 +276,13 @@ struct Gathering {
         _ state: inout SessionState, _ executable: ExecutableFacts?, entry: UInt64?
     ) -> (Fact<CodeFacts>, Fact<Bool>) {
         let mappings: [ExecutableMapping]
-        do { mappings = try state.directory.executableMappings(sources.reading) } catch {
+        do { mappings = try directory.executableMappings(sources.reading) } catch {
             state.code = nil
             return (.unknown(Gap("\(error)")), .unknown(Gap("\(error)")))
         }
         var code = state.code?.mappings == mappings ? state.code : nil
         // Files are held open, so the same numbers mean the same files.
-        var held = code ?? open(mappings, state.directory)
+        var held = code ?? open(mappings, directory)
         code = nil
         state.code = nil
         for index in held.files.indices {
@@ -291,7 +292,7 @@ struct Gathering {
         let program = state.program
         var facts = CodeFacts(files: [], anonymous: nil, changed: .unknown(.notAsked), mappings: mappings.count)
         facts.anonymous = firstAnonymous(held, program)
-        facts.changed = changed(mappings, state.directory)
+        facts.changed = changed(mappings, directory)
         for (file, path) in held.files {
             let isProgram = program.map { $0.state.identity.isSameFile(as: file.state.identity) } ?? false
             facts.files.append(

@@ -148,14 +148,17 @@ package final class ExecJournal: ExecHistory, Sendable {
     /// Takes events in from time to time, so that queues do not run full and watchers hear of changes soon.
     private static func run(_ journal: () -> ExecJournal?) {
         while let running = journal(), !running.isStopped.load(ordering: .relaxed) {
-            let sources = running.core.withLock { ($0.pollDescriptor, $0.fullDescriptors, $0.hasLeases) }
-            let pause = running.configuration.pause
+            let (events, rings, hasLeases) = running.core.withLock {
+                ($0.pollDescriptor, $0.fullDescriptors, $0.hasLeases)
+            }
             let wake = running.wake
             withExtendedLifetime(running) {
                 // Nothing happens on an idle host; with leases, writers must not be kept waiting.
-                wake.wait(for: [sources.0], atMost: sources.2 ? .milliseconds(20) : .seconds(1))
+                wake.wait(for: [events], atMost: hasLeases ? .milliseconds(15) : .seconds(1))
                 // The first of many: the others come along, unless they would fill a ring.
-                wake.wait(for: sources.1, atMost: pause)
+                let configuration = running.configuration
+                let pause = running.core.withLock { $0.hasWatches } ? configuration.pause : configuration.unwatchedPause
+                wake.wait(for: rings, atMost: hasLeases ? min(.milliseconds(4), pause) : pause)
                 running.drained { _ in }
                 running.core.withLock { $0.keepUp() }
             }

@@ -12,8 +12,10 @@ package struct ExecJournalConfiguration: Hashable, Sendable {
     package var capacity: Int
     /// The largest program hashed, in bytes.
     package var sizeLimit: Int64
-    /// How long events may wait before they are taken in, when nobody asks.
+    /// How long events may wait before they are taken in, when nobody asks but someone watches a process.
     package var pause: Duration
+    /// The same when nobody watches: every awakening takes a processor from those that are watched over.
+    package var unwatchedPause: Duration
     /// Whether a thread of the journal's takes events in; without it only those who ask do.
     ///
     /// Off in tests only.
@@ -28,8 +30,8 @@ package struct ExecJournalConfiguration: Hashable, Sendable {
 
     package init(
         fileSystems: FileSystems = .local, guarded: [String] = [], guardian: GuardianCommand? = nil,
-        capacity: Int = 1 << 18, sizeLimit: Int64 = 1 << 29, pause: Duration = .milliseconds(4),
-        runsInBackground: Bool = true
+        capacity: Int = 1 << 18, sizeLimit: Int64 = 1 << 29, pause: Duration = .milliseconds(8),
+        unwatchedPause: Duration = .milliseconds(50), runsInBackground: Bool = true
     ) {
         self.fileSystems = fileSystems
         self.guarded = guarded
@@ -37,6 +39,7 @@ package struct ExecJournalConfiguration: Hashable, Sendable {
         self.capacity = capacity
         self.sizeLimit = sizeLimit
         self.pause = pause
+        self.unwatchedPause = unwatchedPause
         self.runsInBackground = runsInBackground
     }
 }

@@ -68,6 +68,7 @@ struct JournalCore: @unchecked Sendable {
     var pollDescriptor: Int32 { events?.pollDescriptor ?? -1 }
     var fullDescriptors: [Int32] { mappings?.pollDescriptors ?? [] }
     var hasLeases: Bool { !chains.isEmpty }
+    var hasWatches: Bool { !watches.isEmpty }
 
     mutating func close() {
         isOpen = false

@@ -4,7 +4,7 @@
 /// ``WorkloadCall/resume()`` asks for one:
 ///
 /// 1. It sends a challenge, a PING with eight random bytes.
-/// 2. It calls ``gather(_:)`` while the answer is under way.
+/// 2. It calls ``gather(_:)`` while the answer is under way, with all calls whose rounds this challenge begins.
 /// 3. When the answer has come, from the process that connected, it calls ``answer(_:)``.
 ///
 /// So a message that is sent within ``answer(_:)`` goes to a caller that was alive, and the one who connected, after
@@ -16,8 +16,8 @@ package protocol CallHandler: Sendable {
     /// A connection was made; nothing has been read from it.
     func accepted(_ connection: WorkloadConnection)
 
-    /// A round has begun: collect what the answer will be judged by.
-    func gather(_ call: WorkloadCall)
+    /// A round has begun for calls of one connection: collect what the answers will be judged by.
+    func gather(_ calls: [WorkloadCall])
 
     /// The challenge was met: send, finish, or leave the call open.
     func answer(_ call: WorkloadCall)

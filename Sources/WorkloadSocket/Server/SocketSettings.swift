@@ -32,12 +32,11 @@ package struct SocketSettings: Sendable {
 
     /// - Parameters:
     ///   - cores: Processors of the machine.
-    ///   - descriptors: The soft limit of open files. A connection needs three: the socket, the pinned process, and what
-    ///     its handler holds of that.
+    ///   - descriptors: The soft limit of open files. A connection needs two: the socket, and the pinned process.
     package init(cores: Int, descriptors: Int) {
         workers = max(4, 2 * cores)
         // Some are left for files that are looked at, and for the rest of the process.
-        connections = max(16, (descriptors - max(512, descriptors / 4)) / 3)
+        connections = max(16, (descriptors - max(512, descriptors / 4)) / 2)
         // A quarter is left for others, whatever one user takes.
         connectionsPerUser = min(connectionsPerUser, connections - connections / 4)
     }

@@ -218,7 +218,7 @@ package final class WorkloadServer: Sendable {
             if step.isNothing { return }
             for call in step.answer { handler.answer(call) }
             if !step.answer.isEmpty { connection.flushAnswers() }
-            for call in step.gather { handler.gather(call) }
+            if !step.gather.isEmpty { handler.gather(step.gather) }
             gathered = step.gather
             // An answer may have closed it, and only a step notices; but there is nothing to read for nobody.
             if gathered.isEmpty { reads = 0 }

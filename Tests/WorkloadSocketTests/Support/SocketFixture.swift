@@ -30,7 +30,11 @@ final class RecordingHandler: CallHandler {
 
     func accepted(_ connection: WorkloadConnection) { notes.withLock { $0.accepted += 1 } }
 
-    func gather(_ call: WorkloadCall) {
+    func gather(_ calls: [WorkloadCall]) {
+        for call in calls { gather(call) }
+    }
+
+    private func gather(_ call: WorkloadCall) {
         notes.withLock {
             $0.gathered += 1
             $0.calls.append(call)
