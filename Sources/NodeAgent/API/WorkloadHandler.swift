@@ -415,7 +415,8 @@ final class WorkloadHandler: CallHandler {
 
     /// The missing proofs in a line, the lowest level first; what no entry asks for was not looked at, and lacks nothing.
     private static func summary(_ judgement: Judgement) -> String {
-        judgement.missing.filter { !$0.reason.hasSuffix(Gap.notAsked.description) }.prefix(4).map { "\($0)" }.joined(separator: "; ")
+        judgement.missing.filter { !$0.reason.hasSuffix(Gap.notAsked.description) }.prefix(4).map { "\($0)" }.joined(
+            separator: "; ")
     }
 
     private func bundle(_ view: AgentState.View) throws(CallStatus) -> TrustBundle {
