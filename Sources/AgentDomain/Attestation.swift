@@ -42,6 +42,7 @@ package struct Attestation: Hashable, Sendable {
     /// - Parameters:
     ///   - terms: What the entry asks for.
     ///   - selectors: The entry's; they can vouch for libraries.
+    /// - Returns: Whether the level that counts for the entry is at least the one it asks for.
     package func meets(_ terms: AssuranceTerms, naming selectors: Set<Selector>) -> Bool {
         level(admittingJIT: terms.allowsJIT, naming: selectors) >= terms.minimum
     }

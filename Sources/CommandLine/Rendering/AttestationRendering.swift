@@ -2,7 +2,9 @@ internal import Foundation
 internal import SPIFFE
 package import WorkloadAPIProtos
 
-/// Shows what a node agent says about processes. The JSON shapes are stable: add members freely, rename none.
+/// Shows what a node agent says about processes.
+///
+/// The JSON shapes are stable: add members freely, rename none.
 package enum AttestationRendering {
     package static func explanation(_ response: Mintmark_V1_ExplainResponse) -> Rendering {
         var members = process(response.process)

@@ -27,9 +27,7 @@ struct AgentSettings: Sendable {
             "workload_socket", default: "/run/mintmark/workload.sock", help: "where workloads connect"),
         ConfigurationKey(
             "admin_socket",
-            help:
-                "where root asks about processes: explain, whois, doctor; agent-admin.sock beside the workload socket by default"
-        ),
+            help: "where root asks about processes; agent-admin.sock beside the workload socket by default"),
         ConfigurationKey("join_token_file", help: "a file with a join token, for the first start"),
         ConfigurationKey("trust_bundle", help: "a file with the server's bundle, PEM or SPIFFE, for the first start"),
         ConfigurationKey(

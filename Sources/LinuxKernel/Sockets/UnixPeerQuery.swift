@@ -53,6 +53,7 @@ package enum UnixPeerQuery {
     /// Finds the peer's inode in an answer.
     ///
     /// - Parameter bytes: What the kernel sent.
+    /// - Returns: nil when it does not say.
     package static func answer(_ bytes: some RandomAccessCollection<UInt8>) -> UInt64? {
         let bytes = Array(bytes)
         guard let length = bytes.native(at: 0, as: UInt32.self), let type = bytes.native(at: 4, as: UInt16.self),

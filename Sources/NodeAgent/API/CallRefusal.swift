@@ -26,6 +26,7 @@ package enum CallRefusal: String, CaseIterable {
     /// The end of the call.
     ///
     /// - Parameter message: The caller may read it; the usual text when left out.
+    /// - Returns: What the caller gets, its details a `google.rpc.Status`.
     package func status(_ message: String? = nil) -> CallStatus {
         let message = message ?? text
         return CallStatus(code, message, details: details(message))

@@ -32,6 +32,7 @@ package final class ResponseShelf: Sendable {
     ///   - label: What it says.
     ///   - revision: Of the view that it is made of.
     ///   - make: Makes it.
+    /// - Returns: The message, serialised.
     /// - Throws: What making it throws.
     package func message(
         _ label: Label, revision: UInt64, make: () throws(CallStatus) -> [UInt8]

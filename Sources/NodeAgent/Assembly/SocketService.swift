@@ -25,7 +25,7 @@ final class SocketService: Service {
         (self.path, self.mode, self.handler, self.state, self.logger) = (path, mode, handler, state, logger)
     }
 
-    /// Whether clients can connect; waits until that is known. For one who asks once.
+    /// Whether clients can connect; waits until that is known, for one who asks once.
     var isListening: Bool {
         get async {
             for await isOpen in opened { return isOpen }

@@ -24,6 +24,7 @@ final class ProcessExaminer: Sendable {
     /// - Parameters:
     ///   - pid: The process.
     ///   - asker: Who wants to know.
+    /// - Returns: What was found, and what it comes to.
     /// - Throws: `CallStatus` NotFound, PermissionDenied, ResourceExhausted or Unavailable.
     func examine(_ pid: Int32, for asker: Asker) async throws(CallStatus) -> Examination {
         try enter(asker)
