@@ -113,10 +113,11 @@ package struct HTTP2Connection: Sendable {
 
     /// Bytes kept of what came in.
     package var keptBytes: Int {
-        unfinishedBytes + pending.count + (headerBlock?.bytes.count ?? 0) + streams.count * Self.streamCost
+        unfinishedBytes + pending.count + (headerBlock?.bytes.count ?? 0)
+            + streams.count { !$0.isRemoteClosed } * Self.streamCost
     }
 
-    /// About what a stream takes beside its body.
+    /// About what a stream whose request is not complete takes beside its body.
     private static let streamCost = 768
 
     /// The bytes for the peer, which are then no longer kept here.
