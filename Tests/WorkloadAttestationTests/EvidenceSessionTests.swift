@@ -77,7 +77,7 @@ struct EvidenceSessionTests {
         #expect(first.code == second.code)
         #expect(session.judge(first).attestation == session.judge(second).attestation)
         #expect(sources.digests.counts.hits > 0)
-        session.rest(isIdle: true)
+        session.rest()
         guard case .complete(let rested) = try session.gather([.program, .libraries], connection: bound) else {
             Issue.record("asked again after a rest")
             return
