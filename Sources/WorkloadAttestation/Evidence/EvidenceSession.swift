@@ -178,7 +178,9 @@ struct SessionState {
     }
 
     /// What the kernel laid out for the image at exec, as it keeps it: addresses that it drew, and where the program
-    /// begins. Nothing is read from the process's own memory, which it could make anyone wait for.
+    /// begins.
+    ///
+    /// Nothing is read from the process's own memory, which it could make anyone wait for.
     mutating func imageMark(of handle: ProcessHandle) -> [UInt8]? {
         guard let directory = try? open(handle),
             let count = try? directory.contents(of: "auxv", into: &buffer, limit: 4096),
