@@ -2,7 +2,9 @@ internal import ArgumentParser
 internal import Bootstrap
 internal import LinuxKernel
 
-/// `mintmark agent guardian`: lets execs go that the agent holds and does not answer for. Started by the agent alone.
+/// `mintmark agent guardian`: lets execs go that the agent holds and does not answer for.
+///
+/// Started by the agent alone.
 struct GuardianSubcommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "guardian", abstract: "Lets held execs go when the agent does not answer; started by the agent.",
