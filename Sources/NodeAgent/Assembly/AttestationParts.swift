@@ -58,6 +58,7 @@ struct AttestationParts: Sendable {
         case .success(let journal): status = journal.status
         case .failure(let gap): status = JournalStatus(unavailable: "\(gap)")
         }
-        return HostReport(host: host, journal: status, settings: HostSettings.read())
+        return HostReport(
+            host: host, journal: status, settings: HostSettings.read(), digests: sources.digests.counts)
     }
 }

@@ -23,8 +23,18 @@ package struct HostReport: Hashable, Sendable {
     /// Judges a machine.
     ///
     /// Pure: the same findings always make the same report.
-    package init(host: HostAbilities, journal: JournalStatus, settings: HostSettings) {
-        checks = Self.rights(host) + Self.kernel(host, settings) + Self.journal(journal) + Self.surroundings(settings)
+    ///
+    /// - Parameters:
+    ///   - host: What the kernel and this process's rights allow.
+    ///   - journal: What the exec journal is doing.
+    ///   - settings: Settings that decide what an attacker can try.
+    ///   - digests: How the digest cache has done; nil leaves it out.
+    package init(
+        host: HostAbilities, journal: JournalStatus, settings: HostSettings, digests: DigestCache.Counts? = nil
+    ) {
+        checks =
+            Self.rights(host) + Self.kernel(host, settings) + Self.journal(journal) + Self.surroundings(settings)
+            + (digests.map { [Self.cache($0)] } ?? [])
         if !host.canLookAtAll {
             highestLevel = .executableLink
         } else {
@@ -119,6 +129,14 @@ package struct HostReport: Hashable, Sendable {
                     "those processes reach AL2", "see the agent's log for what kept it"))
         }
         return checks
+    }
+
+    private static func cache(_ counts: DigestCache.Counts) -> Check {
+        Check(
+            name: "digest cache", standing: .good,
+            detail: "\(counts.entries) digests kept, \(counts.hits) found, \(counts.misses) not found, "
+                + "\(counts.refused) asked for of files that are never kept",
+            consequence: "", remedy: "")
     }
 
     private static func surroundings(_ settings: HostSettings) -> [Check] {
