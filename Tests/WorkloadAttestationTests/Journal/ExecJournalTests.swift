@@ -105,9 +105,9 @@ extension JournalTests {
             let changes = SeenChanges()
             let watch = journal.watch(process.instance, pid: process.pid) { changes.add($0) }
             try release("go")
-            #expect(eventually(1) { changes.all == [.executed] })
+            #expect(eventually(1) { changes.all == [.executed] }, "\(changes.all)")
             process.end()
-            #expect(eventually(1) { changes.all == [.executed, .exited] })
+            #expect(eventually(1) { changes.all == [.executed, .exited] }, "\(changes.all)")
             withExtendedLifetime(watch) {}
         }
 
