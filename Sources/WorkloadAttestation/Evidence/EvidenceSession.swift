@@ -45,7 +45,7 @@ package final class EvidenceSession: Sendable {
     package var isPresent: Bool { handle.isAlive }
 
     /// How many files are held open for all sessions together before each lets go of its own after every look.
-    private static let mostOpenFiles = 2048
+    private static let mostOpenFiles = 1024
 
     /// Looks at everything.
     ///

@@ -36,8 +36,8 @@ package struct SocketSettings: Sendable {
     package init(cores: Int, descriptors: Int) {
         workers = max(4, 2 * cores)
         // Some are left for files that are looked at, and for the rest of the process.
-        connections = max(16, (descriptors - max(512, descriptors / 4)) / 2)
-        // A quarter is left for others, whatever one user takes.
-        connectionsPerUser = min(connectionsPerUser, connections - connections / 4)
+        connections = max(16, (descriptors - max(512, min(descriptors / 8, 1600))) / 2)
+        // Some are left for others, whatever one user takes.
+        connectionsPerUser = min(connectionsPerUser, connections - max(8, connections / 64))
     }
 }
