@@ -6,7 +6,7 @@ internal import Synchronization
 ///
 /// Everything is read anew for each ``gather(_:connection:fresh:)``. What is kept in between are open descriptors, and
 /// values derived from texts that turn out not to have changed; sessions that are used rarely let go of these (see
-/// ``AwakeSessions``). Calls block on the kernel, never on the process or on hashing, and take turns.
+/// `AwakeSessions`). Calls block on the kernel, never on the process or on hashing, and take turns.
 package final class EvidenceSession: Sendable {
     package let instance: ProcessInstance
     package let handle: ProcessHandle

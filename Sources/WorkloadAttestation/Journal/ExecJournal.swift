@@ -7,7 +7,7 @@ internal import Synchronization
 
 /// The exec journal of this host.
 ///
-/// See <doc:ExecJournal> for what it proves, and how.
+/// See <doc:TheExecJournal> for what it proves, and how.
 package final class ExecJournal: ExecHistory, Sendable {
     let core: Mutex<JournalCore>
     let hasher: ImageHasher

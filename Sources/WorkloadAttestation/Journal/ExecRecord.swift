@@ -52,12 +52,12 @@ package struct ExecutedFile: Hashable, Sendable {
     /// SHA-256 of what was executed, in lower-case hex.
     ///
     /// Unknown with a reason when it could have changed while it was read, or was not read. For a file that no
-    /// unprivileged user can write it may be ``DigestState/pending``: hashed when someone asks.
+    /// unprivileged user can write it may be ``DigestState-swift.enum/pending``: hashed when someone asks.
     package var digest: DigestState
 
     package enum DigestState: Hashable, Sendable {
         case measured(String)
-        /// Cannot be changed by an unprivileged user, so hashing ``identity`` later says the same as hashing it then.
+        /// Cannot be changed by an unprivileged user, so hashing the file of that `identity` later says the same.
         case pending
         case unmeasured(Gap)
     }

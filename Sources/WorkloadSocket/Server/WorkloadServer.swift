@@ -120,7 +120,7 @@ package final class WorkloadServer: Sendable {
         }
     }
 
-    /// Stops accepting, tells the clients, ends their calls as unavailable, and has ``run()`` return.
+    /// Stops accepting, tells the clients, ends their calls as unavailable, and has `run()` return.
     ///
     /// - Parameter patience: How long clients may take to read what they are told.
     package func shutDown(within patience: Duration) {
