@@ -537,7 +537,6 @@ class Agent(Daemon, Workloads):
             "data_dir": str(self.data),
             "server_address": server_address,
             "workload_socket": str(self.socket),
-            "admin_socket": str(folder / f"{name}-admin.sock"),
         } | journal_settings() | settings
         self.config = folder / f"{name}.yaml"
 

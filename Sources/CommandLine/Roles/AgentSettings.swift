@@ -27,7 +27,9 @@ struct AgentSettings: Sendable {
             "workload_socket", default: "/run/mintmark/workload.sock", help: "where workloads connect"),
         ConfigurationKey(
             "admin_socket",
-            help: "where root asks about processes; agent-admin.sock beside the workload socket by default"),
+            help:
+                "where root asks about processes; beside workload.sock agent-admin.sock, beside NAME.sock NAME-admin.sock"
+        ),
         ConfigurationKey("join_token_file", help: "a file with a join token, for the first start"),
         ConfigurationKey("trust_bundle", help: "a file with the server's bundle, PEM or SPIFFE, for the first start"),
         ConfigurationKey(
@@ -44,6 +46,16 @@ struct AgentSettings: Sendable {
         ConfigurationKey("log_level", default: "info", help: "trace, debug, info, notice, warning, error or critical"),
     ]
 
+    /// Where the admin socket is unless the configuration says.
+    ///
+    /// Two agents with sockets in one folder do not meet there.
+    static func adminSocket(beside workloadSocket: String) -> String {
+        let workloads = URL(fileURLWithPath: workloadSocket)
+        let name = workloads.deletingPathExtension().lastPathComponent
+        let admin = workloads.lastPathComponent == "workload.sock" ? "agent-admin.sock" : "\(name)-admin.sock"
+        return workloads.deletingLastPathComponent().appendingPathComponent(admin).path
+    }
+
     init(path: String, environment: [String: String]) async throws(Failure) {
         let file = try await ConfigurationFile(
             path: path, keys: Self.keys, prefix: "MINTMARK_AGENT", environment: environment)
@@ -54,9 +66,8 @@ struct AgentSettings: Sendable {
             "server_address")
         workloadSocket = try UnixSocketPath(
             WorkloadOptions.absolute(try SettingReader.required(try file.text("workload_socket"), "workload_socket")))
-        let beside = URL(fileURLWithPath: workloadSocket.path).deletingLastPathComponent().path
         adminSocket = try UnixSocketPath(
-            WorkloadOptions.absolute(try file.text("admin_socket") ?? "\(beside)/agent-admin.sock"))
+            WorkloadOptions.absolute(try file.text("admin_socket") ?? Self.adminSocket(beside: workloadSocket.path)))
         joinTokenFile = try file.text("join_token_file")
         trustBundleFile = try file.text("trust_bundle")
         executableSizeLimit = Int64(
