@@ -53,6 +53,29 @@ import Testing
         #expect(try UnixPeerQuery.peer(of: .max) == nil)
     }
 
+    @Test func aTableIsReadWhole() throws {
+        var sockets: [Int32] = []
+        defer { sockets.forEach { close($0) } }
+        // More rows than a page, or a few, have room for.
+        let ports = try (0..<400).map { _ in
+            let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+            try #require(descriptor >= 0)
+            sockets.append(descriptor)
+            var (address, size) = (sockaddr_in(), socklen_t(MemoryLayout<sockaddr_in>.size))
+            address.sin_family = sa_family_t(AF_INET)
+            address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+            try withUnsafeMutablePointer(to: &address) { pointer in
+                try pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    try #require(bind(descriptor, $0, size) == 0 && listen(descriptor, 1) == 0)
+                    try #require(getsockname(descriptor, $0, &size) == 0)
+                }
+            }
+            return UInt16(bigEndian: address.sin_port)
+        }
+        let rows = TCPSocketTable(SocketOwners.table("tcp")).rows
+        #expect(Set(ports).isSubset(of: rows.filter(\.isListening).map(\.localPort)))
+    }
+
     @Test(arguments: [0, 3, 4, 15, 16, 31, 33, 39])
     func anAnswerCutShortSaysNothing(length: Int) {
         var bytes = [UInt8](repeating: 0, count: 40)

@@ -13,6 +13,8 @@ package enum SocketOwners {
 
     /// The most descriptors looked at in one process.
     private static let descriptorLimit = 65_536
+    /// The longest table read, in bytes; a row takes 150.
+    private static let tableLimit = 64 << 20
 
     /// The processes that hold any of some sockets.
     ///
@@ -37,10 +39,11 @@ package enum SocketOwners {
     /// Reads a file of `/proc/net` of this process's network namespace.
     ///
     /// - Parameter name: Such as `tcp6`.
-    /// - Returns: Its text; empty when there is none.
+    /// - Returns: Its text, whole; empty when there is none.
     package static func table(_ name: String) -> String {
-        guard let data = FileManager.default.contents(atPath: "/proc/net/\(name)") else { return "" }
-        return String(decoding: data, as: UTF8.self)
+        // Not by Foundation, which goes by the size that the kernel gives for such a file, and reads a part of it.
+        guard let bytes = try? KernelFile.read("/proc/net/\(name)", limit: tableLimit) else { return "" }
+        return String(decoding: bytes, as: UTF8.self)
     }
 
     private static func names(in folder: String) -> [String] {
