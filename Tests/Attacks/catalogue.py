@@ -148,5 +148,5 @@ ATTACKS = [
     # Nothing reaches the agent, so it has no reason to give.
     Attack("X11", "ring-polled", (), ends=IN_VAIN),
     Attack("X12", "ring-submitted", ("other-sender", "image-changed")),
-    Attack("X13", "ring-timed", ("image-changed", "unanswered-challenge"), act="freeze", ends=IN_VAIN),
+    Attack("X13", "ring-timed", ("image-changed", "unanswered-challenge", "other-sender"), act="freeze", ends=IN_VAIN),
 ]
