@@ -114,10 +114,9 @@ struct ImageFinder {
         }
         let held = Set(chain?.scripts.compactMap(\.handle) ?? [])
         for handle in process.opened where !held.contains(handle) {
-            guard let file = journal.core.withLock({ try? $0.files?.open(handle) }) ?? nil, file.isScript != false
-            else {
-                continue
-            }
+            guard let mount = journal.core.withLock({ $0.mount(of: handle) }), let file = try? mount.open(handle),
+                file.isScript != false
+            else { continue }
             scripts.append(
                 ExecutedFile(
                     identity: file.identity, path: Self.path(file.path, file.facts),
