@@ -12,7 +12,7 @@ package final class ExecJournal: ExecHistory, Sendable {
     let core: Mutex<JournalCore>
     let hasher: ImageHasher
     let configuration: ExecJournalConfiguration
-    private let clock: EventClockReadings
+    private let clock = EventClockReadings()
     private let isStopped = Atomic(false)
     private let wake: JournalWake
     private let scripts = Mutex<ScriptGuard?>(nil)
@@ -25,7 +25,6 @@ package final class ExecJournal: ExecHistory, Sendable {
     package init(_ configuration: ExecJournalConfiguration) throws(JournalUnavailable) {
         self.configuration = configuration
         hasher = ImageHasher(sizeLimit: configuration.sizeLimit)
-        clock = EventClockReadings()
         let core: JournalCore
         do {
             guard ProcessHandle.pidfsInode(of: getpid()) != nil else {
@@ -172,6 +171,7 @@ package final class ExecJournal: ExecHistory, Sendable {
                 ended.formUnion(ready.ended.intersection(rings))
                 running.drained { _ in }
                 running.core.withLock { $0.keepUp() }
+                running.clock.look()
             }
         }
     }

@@ -132,17 +132,3 @@ struct ImageFinder {
         return .known(link, .journal)
     }
 }
-
-/// Compares the clock of events with that of files.
-struct EventClockReadings: Sendable {
-    private let offset: Int64
-    private let slack: Int64
-
-    init() { (offset, slack) = (EventClock.realtimeOffset, EventClock.stampSlack) }
-
-    /// When something happened; nil when the clock has been set since the journal started.
-    func moment(of time: UInt64) -> ImageJudge.Moment? {
-        guard abs(EventClock.realtimeOffset - offset) < 1_000_000, let time = Int64(exactly: time) else { return nil }
-        return ImageJudge.Moment(instant: time &+ offset, slack: slack)
-    }
-}
