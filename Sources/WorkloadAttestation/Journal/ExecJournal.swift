@@ -44,7 +44,7 @@ package final class ExecJournal: ExecHistory, Sendable {
                 throw JournalUnavailable("scripts are to be guarded, but there is no guardian")
             }
             do {
-                let guarding = try ScriptGuard(configuration.guarded, command) { [weak self] in self }
+                let guarding = try ScriptGuard(configuration, command) { [weak self] in self }
                 scripts.withLock { $0 = guarding }
             } catch { throw JournalUnavailable("\(error)") }
         }
@@ -130,6 +130,7 @@ package final class ExecJournal: ExecHistory, Sendable {
         status.hashing = hasher.load
         if let guarding = scripts.withLock({ $0?.status }) {
             (status.guardState, status.held, status.letGo) = (guarding.state, guarding.held, guarding.letGo)
+            status.guardedScripts = guarding.marked
         }
         return status
     }

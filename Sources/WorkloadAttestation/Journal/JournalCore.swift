@@ -146,6 +146,27 @@ struct JournalCore: @unchecked Sendable {
         }
     }
 
+    /// Has the closing of a script reported, in the stead of others that are not held now.
+    ///
+    /// - Returns: Whether it is.
+    func watchClosing(of script: ExecutedScript, _ handle: KernelFileHandle, _ marked: inout MarkedScripts) -> Bool {
+        guard let files else { return false }
+        if marked.contains(handle) { return marked.use(handle) { _ in true } != nil }
+        guard let dropped = marked.use(handle, unless: holds.isHeld) else { return false }
+        // One that is no more has lost its mark with its inode.
+        for handle in dropped { files.stopWatchingClosing(of: handle) }
+        do { try files.watchClosing(of: script) } catch {
+            marked.remove(handle)
+            return false
+        }
+        return true
+    }
+
+    /// Notes that a process opens a file to execute it, where the kernel does not report that.
+    mutating func noteOpened(_ handle: KernelFileHandle, by process: Int32) {
+        ledger.noteOpened(handle, by: process, at: EventClock.monotonic)
+    }
+
     /// Where a file can be opened by its handle, without the lock.
     func mount(of handle: KernelFileHandle) -> MountDirectory? { files?.mount(of: handle) }
 
