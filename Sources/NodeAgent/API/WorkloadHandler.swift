@@ -473,7 +473,7 @@ final class WorkloadHandler: CallHandler {
         }
         guard isFirst else { return }
         let asker = Asker(uid: call.connection.peer.credentials.uid, isAdmin: isAdmin)
-        Task { [questions = parts.questions] in
+        record.doElsewhere(for: call) { [questions = parts.questions] in
             do throws(CallStatus) {
                 call.finish(with: try await questions.answer(method, call.message, for: asker))
             } catch {

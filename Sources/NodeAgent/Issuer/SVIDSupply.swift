@@ -34,6 +34,7 @@ final class SVIDSupply: Sendable {
     /// Asks the issuer for the SVIDs of some entries that are not there yet; a failure is logged.
     func issueOnDemand(for entries: [AuthorizedEntry]) async {
         do { try await issue(for: entries) } catch {
+            guard !Task.isCancelled else { return }
             logger.warning("svids not issued on demand", metadata: ["error": "\(error)"])
         }
     }
@@ -56,6 +57,8 @@ final class SVIDSupply: Sendable {
             return svid
         } catch {
             if !entry.includesJTI, let usable = state.withJWTs({ $0.usable(key, now: clock.now) }) { return usable }
+            // Nobody waits any more; callers who come and go must not fill the log.
+            guard !Task.isCancelled else { throw CallRefusal.notReady.status() }
             logger.warning("jwt-svid not issued", metadata: ["entry.id": "\(entry.id)", "error": "\(error)"])
             switch error {
             case .badRequest(let detail): throw CallStatus(.invalidArgument, "JWT-SVID refused: \(detail)")

@@ -124,7 +124,7 @@ final class AttestationQuestions: Sendable {
         }
         var response = Mintmark_V1_FindPeerResponse()
         for holder in holders {
-            guard response.peers.count < Self.peerLimit else { break }
+            guard response.peers.count < Self.peerLimit, !Task.isCancelled else { break }
             do throws(CallStatus) {
                 let examination = try await examiner.examine(holder.pid, for: asker)
                 let matches = state.view.matcher.matches(examination.judgement.attestation, now: clock.now)
