@@ -132,11 +132,14 @@ package struct Agent: Sendable {
         let supply = SVIDSupply(issuer: link.issuer, state: state, clock: clock, logger: logger)
         let attestation = AttestationParts(configuration, clock: clock, logger: logger)
         let incidents = IncidentQueue()
+        let sockets = SocketReport()
         let parts = WorkloadHandler.Parts(
             sources: attestation.sources, hashing: attestation.hashing, state: state, supply: supply,
             questions: AttestationQuestions(
                 examiner: ProcessExaminer(sources: attestation.sources, hashing: attestation.hashing), state: state,
-                clock: clock, host: { attestation.hostReport }),
+                clock: clock,
+                // How much others ask for is not everybody's business.
+                host: { attestation.hostReport($0.isAdmin ? sockets.checks : []) }),
             settle: { await attestation.settle($0, pid: $1) },
             incidents: incidents, clock: clock, logger: logger)
         workloads = SocketService(
@@ -145,6 +148,8 @@ package struct Agent: Sendable {
         admin = SocketService(
             configuration.adminSocket, mode: 0o600, handler: WorkloadHandler(parts, isAdmin: true), state: state,
             logger: logger)
+        sockets.add("workload socket") { [workloads] in workloads.counters }
+        sockets.add("admin socket") { [admin] in admin.counters }
         var entropy = SystemEntropy()
         reporter = IncidentReporter(
             queue: incidents, runID: RandomID.draw(using: &entropy), logger: logger
