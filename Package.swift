@@ -198,7 +198,7 @@ let package = Package(
                 "HealthProtos", "Bootstrap", "SPIFFE", "Platform", "LinuxKernel", asn1, certificates, crypto, grpcCore,
                 grpcHTTP2, grpcProtobuf,
                 lifecycle,
-                logging, nioCore, nioSSL, protobuf,
+                logging, protobuf,
             ], swiftSettings: strict),
         .target(
             name: "VerifyServer",
