@@ -6,7 +6,12 @@ internal import SPIFFE
 /// Each entry is filed under one of its own selectors, the one that the fewest entries share, so a look-up touches only
 /// entries that have at least that one in common with the workload.
 package struct EntryMatcher: Sendable {
+    /// How many entries are looked at to tell why none matches.
+    private static let mostWanting = 256
+
     private var filed: [Selector: [AuthorizedEntry]] = [:]
+    /// Entries that name a user, and something of which only a higher level tells.
+    private var wanting: [Selector: [AuthorizedEntry]] = [:]
 
     /// Files entries.
     ///
@@ -21,6 +26,10 @@ package struct EntryMatcher: Sendable {
             }
             guard let rarest else { continue }
             filed[rarest, default: []].append(entry)
+            guard entry.selectors.contains(where: { Self.level(of: $0) > .account }) else { continue }
+            for user in entry.selectors where Self.isUser(user) && wanting[user]?.count ?? 0 < Self.mostWanting {
+                wanting[user, default: []].append(entry)
+            }
         }
     }
 
@@ -38,6 +47,35 @@ package struct EntryMatcher: Sendable {
                     && attestation.meets(entry.terms, naming: entry.selectors)
             }
             .sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
+    }
+
+    /// Whether an entry for the workload's own user lacks only what would be told at a higher level.
+    ///
+    /// Entries of other users are not looked at, so that the answer tells nothing of them.
+    ///
+    /// - Parameters:
+    ///   - attestation: What was found on the workload, and the level that it reaches.
+    ///   - now: Entries that have expired by then do not count.
+    /// - Returns: False when something else is wrong, and when nothing is.
+    package func asksForMore(than attestation: Attestation, now: Date) -> Bool {
+        let reached = max(attestation.levelVouched, attestation.levelVouchedAdmittingJIT)
+        return attestation.selectors.lazy.filter(Self.isUser).contains { user in
+            wanting[user]?.contains { entry in
+                let missing = entry.selectors.subtracting(attestation.selectors)
+                return !missing.isEmpty && missing.allSatisfy { Self.level(of: $0) > reached }
+                    && Self.isCurrent(entry, now)
+            } ?? false
+        }
+    }
+
+    /// The lowest level at which a selector is told; the lowest of all for one that this system does not know.
+    private static func level(of selector: Selector) -> AssuranceLevel {
+        SelectorVocabulary.family(of: selector)?.minimum ?? .account
+    }
+
+    private static func isUser(_ selector: Selector) -> Bool {
+        selector.kind == "unix"
+            && (selector.value.utf8.starts(with: "uid:".utf8) || selector.value.utf8.starts(with: "user:".utf8))
     }
 
     /// The entries that come nearest to matching without doing so, each with what it lacks.

@@ -422,8 +422,10 @@ final class WorkloadHandler: CallHandler {
         let entries = HintRule.resolve(view.matcher.matches(attestation, now: now))
         guard entries.isEmpty else { return entries }
         // Would an entry match if the process had shown more?
-        let wanting = view.matcher.matches(attestation.raisedToTop, now: now)
-        let refusal = wanting.isEmpty ? CallRefusal.noEntry : .assuranceTooLow
+        let isWanting =
+            !view.matcher.matches(attestation.raisedToTop, now: now).isEmpty
+            || view.matcher.asksForMore(than: attestation, now: now)
+        let refusal = isWanting ? CallRefusal.assuranceTooLow : .noEntry
         let peer = call.connection.peer.credentials
         parts.logger.log(
             level: call.connection.mayLog() ? .info : .debug, "no identity issued",
