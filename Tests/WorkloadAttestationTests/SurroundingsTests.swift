@@ -125,6 +125,8 @@ struct ContainerTests {
         ] as [(String?, String)])
     func refuses(body: String?, reason: String) throws {
         let server = try FakeRuntime(body.map { ["/containers/\(Self.id)/json": $0] } ?? [:])
+        // Only its path is used below, and it goes with its last use.
+        defer { withExtendedLifetime(server) {} }
         let runtime = ContainerRuntime(docker: server.path, timeout: .seconds(5))
         let gap = try #require(runtime.details(of: Self.id, runtime: .docker).gap)
         #expect(gap.description.contains(reason), "\(gap)")
@@ -133,6 +135,8 @@ struct ContainerTests {
     @Test("A runtime that is silent is given up on within its deadline, and one that is absent at once")
     func silent() throws {
         let server = try FakeRuntime([:], isSilent: true)
+        // Only its path is used below, and it goes with its last use.
+        defer { withExtendedLifetime(server) {} }
         let runtime = ContainerRuntime(docker: server.path, podman: "/nowhere", timeout: .milliseconds(100))
         let started = ContinuousClock.now
         #expect(runtime.details(of: Self.id, runtime: .docker).gap?.description.contains("timed out") == true)
