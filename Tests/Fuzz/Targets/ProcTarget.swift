@@ -54,7 +54,7 @@ enum ProcTarget {
         // Read from the end, a name can say nothing.
         guard let parenthesis = input.lastIndex(of: UInt8(ascii: ")")) else { broken("a name ends") }
         let words = input[(parenthesis + 1)...].split(separator: UInt8(ascii: " "))
-        claim(words.count >= 25, "there are enough fields")
+        claim(words.count >= 21, "there are enough fields")
         claim(leading(words[1]) == UInt64(found.parent), "the parent is the second field after the name")
         claim(leading(words[19]) == found.startTicks, "the start is the twentieth field after the name")
     }
