@@ -216,6 +216,8 @@ private final class FakeRuntime {
         guard bound == 0, listen(socket, 8) == 0 else { throw LinuxError("bind") }
         let (listener, counter) = (socket, counter)
         Thread {
+            // Closed here alone: were its number free sooner, this thread would answer for the next runtime that gets it.
+            defer { close(listener) }
             while true {
                 let client = accept(listener, nil, nil)
                 guard client >= 0 else { return }
@@ -237,8 +239,5 @@ private final class FakeRuntime {
         }.start()
     }
 
-    deinit {
-        shutdown(socket, Int32(SHUT_RDWR))
-        close(socket)
-    }
+    deinit { shutdown(socket, Int32(SHUT_RDWR)) }
 }
