@@ -7,7 +7,8 @@ A row names a part of 'programs/attacker' and says
   the identity which that has when it is left alone ("own");
 * who asks in the control, that is, in the same program without the step that makes it an attack: the attacker's program
   as the honest user ("own"), or the trusted program ("trusted");
-* the lowest and highest level at which it is played and has to be refused, and whether it succeeds below that, which shows that it works;
+* the lowest and highest level at which it is played and has to be refused, and whether it succeeds below that, which
+  shows that it works;
 * why it is refused, as keys of reasons.py;
 * what the test does while the attacker waits.
 
