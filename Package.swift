@@ -12,7 +12,7 @@ let strict: [SwiftSetting] = [
 let argumentParser = Target.Dependency.product(
     name: "ArgumentParser", package: "swift-argument-parser", condition: .when(traits: ["Mintmark"]))
 let asyncHTTPClient = Target.Dependency.product(
-    name: "AsyncHTTPClient", package: "async-http-client", condition: .when(traits: ["AsyncHTTPClient"]))
+    name: "AsyncHTTPClient", package: "async-http-client", condition: .when(traits: ["AsyncHTTPClient", "Mintmark"]))
 let asn1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
 let certificates = Target.Dependency.product(name: "X509", package: "swift-certificates")
 let configuration = Target.Dependency.product(
@@ -161,6 +161,13 @@ let package = Package(
         .target(
             name: "SQLiteStore", dependencies: ["IssuerDomain", "SPIFFE", "Platform", grdb], swiftSettings: strict),
         .target(
+            name: "OutboundHTTP", dependencies: [asyncHTTPClient, certificates, nioCore, nioHTTP1, nioSSL],
+            swiftSettings: strict),
+        .target(
+            name: "NodeAttestation",
+            dependencies: ["OutboundHTTP", "SPIFFE", "Platform", asn1, certificates, crypto, cryptoExtras],
+            swiftSettings: strict),
+        .target(
             name: "KeyStore",
             dependencies: ["IssuerDomain", "SPIFFE", "Platform", certificates, crypto, cryptoExtras],
             swiftSettings: strict),
@@ -186,7 +193,9 @@ let package = Package(
         .target(
             name: "IssuerServer",
             dependencies: [
-                "IssuerDomain", "SQLiteStore", "KeyStore", "IssuerAPIProtos", "Bootstrap", "GRPCConnections", "SPIFFE",
+                "IssuerDomain", "SQLiteStore", "KeyStore", "NodeAttestation", "OutboundHTTP", "IssuerAPIProtos",
+                "Bootstrap",
+                "GRPCConnections", "SPIFFE",
                 "Platform", "LinuxKernel", "WorkloadIdentity", asn1, certificates, crypto, grpcCore, grpcHTTP2,
                 grpcInProcess, grpcProtobuf, lifecycle,
                 logging, nioCore, protobuf,
@@ -194,8 +203,9 @@ let package = Package(
         .target(
             name: "NodeAgent",
             dependencies: [
-                "AgentDomain", "WorkloadAttestation", "WorkloadSocket", "WorkloadAPIProtos", "IssuerAPIProtos",
-                "HealthProtos", "Bootstrap", "SPIFFE", "Platform", "LinuxKernel", asn1, certificates, crypto, grpcCore,
+                "AgentDomain", "NodeAttestation", "WorkloadAttestation", "WorkloadSocket", "WorkloadAPIProtos",
+                "IssuerAPIProtos", "HealthProtos", "Bootstrap", "SPIFFE", "Platform", "LinuxKernel", asn1, certificates,
+                crypto, grpcCore,
                 grpcHTTP2, grpcProtobuf,
                 lifecycle,
                 logging, nioCore, nioSSL, protobuf,

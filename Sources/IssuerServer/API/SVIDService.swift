@@ -102,6 +102,24 @@ struct SVIDService: Spire_Api_Server_Svid_V1_SVID.SimpleServiceProtocol {
         }
     }
 
+    func mintWITSVID(
+        request: Spire_Api_Server_Svid_V1_MintWITSVIDRequest, context: ServerContext
+    ) async throws -> Spire_Api_Server_Svid_V1_MintWITSVIDResponse {
+        throw RPCError(code: .unimplemented, message: "MintWITSVID is not implemented")
+    }
+
+    func batchNewWITSVID(
+        request: Spire_Api_Server_Svid_V1_BatchNewWITSVIDRequest, context: ServerContext
+    ) async throws -> Spire_Api_Server_Svid_V1_BatchNewWITSVIDResponse {
+        throw RPCError(code: .unimplemented, message: "BatchNewWITSVID is not implemented")
+    }
+
+    func newDownstreamX509CA(
+        request: Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest, context: ServerContext
+    ) async throws -> Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse {
+        throw RPCError(code: .unimplemented, message: "NewDownstreamX509CA is not implemented")
+    }
+
     private func authorizedEntry(_ id: String, for agent: AttestedAgent) throws(IssuanceError) -> Entry {
         let now = clock.now
         let (entry, isAuthorized) = entries.read { index in
