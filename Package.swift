@@ -161,11 +161,14 @@ let package = Package(
         .target(
             name: "SQLiteStore", dependencies: ["IssuerDomain", "SPIFFE", "Platform", grdb], swiftSettings: strict),
         .target(
-            name: "OutboundHTTP", dependencies: [asyncHTTPClient, certificates, nioCore, nioHTTP1, nioSSL],
+            name: "OutboundHTTP", dependencies: [asn1, asyncHTTPClient, certificates, nioCore, nioHTTP1, nioSSL],
             swiftSettings: strict),
         .target(
             name: "NodeAttestation",
-            dependencies: ["OutboundHTTP", "SPIFFE", "Platform", asn1, certificates, crypto, cryptoExtras],
+            dependencies: [
+                "OutboundHTTP", "SPIFFE", "Platform", asn1, certificates, crypto, cryptoExtras, nioCore, nioHTTP1,
+                nioPosix,
+            ],
             swiftSettings: strict),
         .target(
             name: "KeyStore",
@@ -219,7 +222,8 @@ let package = Package(
         .target(
             name: "CommandLine",
             dependencies: [
-                "IssuerServer", "IssuerDomain", "NodeAgent", "WorkloadAttestation", "VerifyServer", "WorkloadIdentity",
+                "IssuerServer", "IssuerDomain", "NodeAgent", "NodeAttestation", "WorkloadAttestation", "VerifyServer",
+                "WorkloadIdentity",
                 "IssuerAPIProtos",
                 "WorkloadAPIProtos", "HealthProtos",
                 "Bootstrap", "SPIFFE", "Platform", "LinuxKernel", argumentParser, certificates, crypto, grpcCore,
@@ -326,6 +330,12 @@ let package = Package(
             dependencies: ["SQLiteStore", "StoreContract", "IssuerDomain", "SPIFFE", "Platform", "TestSupport", grdb],
             swiftSettings: strict),
         .testTarget(
+            name: "NodeAttestationTests",
+            dependencies: [
+                "NodeAttestation", "OutboundHTTP", "SPIFFE", "Platform", "TestSupport", certificates, crypto,
+                cryptoExtras,
+            ], swiftSettings: strict),
+        .testTarget(
             name: "KeyStoreTests",
             dependencies: ["KeyStore", "IssuerDomain", "SPIFFE", "Platform", "TestSupport", certificates, crypto],
             swiftSettings: strict),
@@ -335,15 +345,16 @@ let package = Package(
         .testTarget(
             name: "IssuerServerTests",
             dependencies: [
-                "IssuerServer", "IssuerDomain", "IssuerAPIProtos", "Bootstrap", "SPIFFE", "Platform", "TestSupport",
-                certificates, crypto, grpcCore, grpcHTTP2, grpcInProcess, grpcProtobuf, lifecycle, logging, protobuf,
+                "IssuerServer", "IssuerDomain", "IssuerAPIProtos", "NodeAttestation", "Bootstrap", "SPIFFE", "Platform",
+                "TestSupport", certificates, crypto, grpcCore, grpcHTTP2, grpcInProcess, grpcProtobuf, lifecycle,
+                logging, protobuf,
             ], swiftSettings: strict),
         .testTarget(
             name: "NodeAgentTests",
             dependencies: [
                 "NodeAgent", "AgentDomain", "WorkloadAttestation", "WorkloadSocket", "WorkloadAPIProtos", "Bootstrap",
-                "IssuerAPIProtos", "LinuxKernel", "Platform", "SPIFFE", "TestSupport", grpcCore, grpcInProcess,
-                grpcProtobuf, logging, protobuf,
+                "IssuerAPIProtos", "LinuxKernel", "NodeAttestation", "Platform", "SPIFFE", "TestSupport", grpcCore,
+                grpcInProcess, grpcProtobuf, logging, protobuf,
             ], swiftSettings: strict),
         .testTarget(
             name: "CommandLineTests",
