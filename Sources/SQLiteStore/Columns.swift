@@ -23,6 +23,11 @@ struct Columns {
         return Array(data)
     }
 
+    func optionalBytes(_ name: String) throws(StoreError) -> [UInt8]? {
+        let data: Data? = try optional(name)
+        return data.map { Array($0) }
+    }
+
     func date(_ name: String) throws(StoreError) -> Date {
         Date(timeIntervalSince1970: TimeInterval(try integer(name)))
     }

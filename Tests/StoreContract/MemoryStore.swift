@@ -9,6 +9,7 @@ package final class MemoryStore: EntryStore, AgentStore, AuthorityStore {
         var entries: [String: Entry] = [:]
         var agents: [SPIFFEID: AttestedAgent] = [:]
         var tokens: [[UInt8]: JoinTokenRecord] = [:]
+        var securityRevision: UInt64 = 0
         var authorities: [String: AuthorityRecord] = [:]
         var revision: UInt64 = 0
         var sequence: UInt64 = 0
@@ -57,8 +58,20 @@ package final class MemoryStore: EntryStore, AgentStore, AuthorityStore {
         try await write { state throws(StoreError) in state.agents[agent.id] = agent }
     }
 
-    package func deleteAgent(_ id: SPIFFEID) async throws(StoreError) -> Bool {
-        try await write { state throws(StoreError) in state.agents.removeValue(forKey: id) != nil }
+    package func ban(_ agent: AttestedAgent) async throws(StoreError) -> UInt64 {
+        try await write { state throws(StoreError) in
+            state.agents[agent.id] = agent
+            state.securityRevision += 1
+            return state.securityRevision
+        }
+    }
+
+    package func deleteAgent(_ id: SPIFFEID) async throws(StoreError) -> UInt64? {
+        try await write { state throws(StoreError) in
+            guard state.agents.removeValue(forKey: id) != nil else { return nil }
+            state.securityRevision += 1
+            return state.securityRevision
+        }
     }
 
     package func put(_ token: JoinTokenRecord) async throws(StoreError) {
@@ -72,17 +85,36 @@ package final class MemoryStore: EntryStore, AgentStore, AuthorityStore {
         state.withLock { $0.tokens[digest] }
     }
 
-    package func redeem(tokenDigest: [UInt8], for agent: AttestedAgent) async throws(StoreError) -> Bool {
+    package func redeem(
+        tokenDigest: [UInt8], as redemption: JoinTokenRedemption, for agent: AttestedAgent
+    ) async throws(StoreError) -> UInt64? {
         try await write { state throws(StoreError) in
-            guard state.tokens.removeValue(forKey: tokenDigest) != nil else { return false }
+            guard let token = state.tokens[tokenDigest], token.redemption == nil else { return nil }
+            state.tokens[tokenDigest]?.redemption = redemption
             state.agents[agent.id] = agent
-            return true
+            state.securityRevision += 1
+            return state.securityRevision
         }
     }
 
-    package func pruneTokens(expiredBefore instant: Date) async throws(StoreError) {
+    package func pruneTokens(
+        expiredBefore instant: Date, redeemedBefore redeemed: Date
+    ) async throws(StoreError) {
         try await write { state throws(StoreError) in
-            state.tokens = state.tokens.filter { $0.value.expiresAt >= instant }
+            state.tokens = state.tokens.filter { token in
+                token.value.expiresAt >= instant || token.value.redemption.map { $0.at >= redeemed } ?? false
+            }
+        }
+    }
+
+    package func securityRevision() async throws(StoreError) -> UInt64 { state.withLock { $0.securityRevision } }
+
+    package func acceptRollback(to revision: UInt64) async throws(StoreError) -> Int {
+        try await write { state throws(StoreError) in
+            let dropped = state.tokens.count
+            state.tokens = [:]
+            state.securityRevision = max(revision, state.securityRevision)
+            return dropped
         }
     }
 

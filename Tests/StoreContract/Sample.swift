@@ -59,6 +59,7 @@ package enum Sample {
         agent.pendingSerial = "40cc"
         agent.isBanned = true
         agent.version = "0.1.0-\u{E9}"
+        agent.nodeKey = [0x30, 0x59, 0x00, 0xFF]
         return agent
     }
 
@@ -67,6 +68,11 @@ package enum Sample {
         JoinTokenRecord(
             digest: [UInt8](repeating: byte, count: 32), expiresAt: expiresAt,
             agentID: try id("/spire/agent/join_token/\(byte)"))
+    }
+
+    /// A use of a token.
+    package static func redemption(_ byte: UInt8) -> JoinTokenRedemption {
+        JoinTokenRedemption(keyDigest: [UInt8](repeating: byte, count: 32), at: start)
     }
 
     /// An authority; its public part is no real key, which is nothing to a store.

@@ -3,8 +3,8 @@ package import SPIFFE
 
 /// Every entry in memory, found by ID, by parent and by key; the only thing the hot path reads.
 package struct EntryIndex: Sendable {
-    private var byID: [String: Entry] = [:]
-    private var idsByParent: [SPIFFEID: Set<String>] = [:]
+    private(set) var byID: [String: Entry] = [:]
+    private(set) var idsByParent: [SPIFFEID: Set<String>] = [:]
     private var idByKey: [EntryKey: String] = [:]
 
     /// The number of the last change that is in here.
@@ -51,10 +51,13 @@ package struct EntryIndex: Sendable {
     ///   - agentID: The agent.
     ///   - now: Entries that have expired by then are left out.
     /// - Returns: Oldest first.
-    package func authorized(for agentID: SPIFFEID, now: Date) -> [Entry] {
+    package func authorized(for agentID: SPIFFEID, now: Date) -> [Entry] { authorized(under: [agentID], now: now) }
+
+    /// What may be served by whoever has all of some identities; see ``authorized(for:now:)``.
+    func authorized(under identities: [SPIFFEID], now: Date) -> [Entry] {
         var found: [Entry] = []
-        var seen: Set<SPIFFEID> = [agentID]
-        var frontier = [agentID]
+        var seen = Set(identities)
+        var frontier = identities
         while let parent = frontier.popLast() {
             for id in idsByParent[parent] ?? [] {
                 guard let entry = byID[id], entry.contents.expiresAt.map({ $0 > now }) ?? true else { continue }
