@@ -21,7 +21,7 @@ struct AuthorizedEntriesService: Mintmark_V1_AuthorizedEntries.SimpleServiceProt
             throw RPCError(code: .invalidArgument, message: "the first request may not ask for IDs")
         }
         let now = clock.now
-        let authorized = entries.read { $0.authorized(for: agent.id, now: now) }
+        let authorized = entries.read { $0.authorized(for: agent, now: now) }
         guard !EntryPages.fitsOneMessage(authorized) else {
             try await response.write(.with { $0.entries = authorized.map { Mintmark_V1_Entry($0) } })
             return

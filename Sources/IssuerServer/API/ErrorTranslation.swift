@@ -67,8 +67,18 @@ extension StoreError: RPCErrorConvertible {
 extension AgentRefusal: RPCErrorConvertible {
     package var rpcErrorCode: RPCError.Code {
         switch self {
-        case .notAttested, .banned, .expired, .notActive, .methodRefused: .permissionDenied
+        case .notAttested, .banned, .expired, .notActive, .methodRefused, .alreadyAttested, .mustReattest:
+            .permissionDenied
         case .tokenRefused, .badRequest: .invalidArgument
+        case .rolledBack: .failedPrecondition
+        case .unmarked: .unavailable
+        case .attestation(let failure):
+            switch failure.kind {
+            case .malformed: .invalidArgument
+            case .refused: .permissionDenied
+            case .exchange: .aborted
+            case .unavailable: .unavailable
+            }
         case .issuance(let error): error.rpcErrorCode
         case .store(let error): error.rpcErrorCode
         }
@@ -76,7 +86,10 @@ extension AgentRefusal: RPCErrorConvertible {
 
     package var rpcErrorMessage: String {
         switch self {
-        case .notAttested, .banned, .expired, .notActive, .methodRefused, .tokenRefused, .badRequest: description
+        case .notAttested, .banned, .expired, .notActive, .methodRefused, .alreadyAttested, .mustReattest,
+            .tokenRefused, .rolledBack, .attestation, .badRequest:
+            description
+        case .unmarked(detail: _): "the issuer cannot note what was done; retry later"
         case .issuance(let error): error.rpcErrorMessage
         case .store(let error): error.rpcErrorMessage
         }
@@ -90,7 +103,10 @@ extension AgentRefusal: RPCErrorConvertible {
         case .banned: reason = .agentBanned
         case .expired: reason = .agentExpired
         case .notActive: reason = .agentNotActive
-        case .methodRefused, .tokenRefused, .badRequest, .issuance, .store: return [:]
+        case .mustReattest: reason = .agentMustReattest
+        case .methodRefused, .alreadyAttested, .tokenRefused, .rolledBack, .unmarked, .attestation, .badRequest,
+            .issuance, .store:
+            return [:]
         }
         let details = Spire_Api_Types_PermissionDeniedDetails.with { $0.reason = reason }
         guard let packed = try? Google_Protobuf_Any(message: details) else { return [:] }

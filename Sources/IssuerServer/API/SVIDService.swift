@@ -124,7 +124,7 @@ struct SVIDService: Spire_Api_Server_Svid_V1_SVID.SimpleServiceProtocol {
         let now = clock.now
         let (entry, isAuthorized) = entries.read { index in
             let entry = index[id]
-            return (entry, entry.map { index.isAuthorized(agent.id, for: $0, now: now) } ?? false)
+            return (entry, entry.map { index.isAuthorized(agent, for: $0, now: now) } ?? false)
         }
         guard let entry else { throw .entryMissing }
         guard isAuthorized else { throw .notAuthorized }

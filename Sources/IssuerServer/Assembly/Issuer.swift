@@ -8,6 +8,7 @@ internal import IssuerDomain
 internal import KeyStore
 internal import LinuxKernel
 package import Logging
+internal import NodeAttestation
 internal import NIOCore
 package import Platform
 package import SPIFFE
@@ -24,6 +25,7 @@ package struct Issuer: Sendable {
     private let authorities: AuthorityKeeper
     private let entries: EntryRegistrar
     private let agents: AgentRegistrar
+    private let attestors: NodeAttestors
     private let svids: SVIDIssuer
     private let legacyAgents: LegacyAgents
     private let feed: RevisionFeed
@@ -58,11 +60,19 @@ package struct Issuer: Sendable {
                 trustDomain: configuration.trustDomain, defaults: configuration.assurance, store: store, feed: feed)
             svids = SVIDIssuer(
                 trustDomain: configuration.trustDomain, settings: configuration.svids, authorities: authorities)
-            agents = try await AgentRegistrar(issuer: svids, store: store)
+            agents = try await AgentRegistrar(
+                issuer: svids, store: store,
+                mark: SecurityMarkFile(path: configuration.securityMarkPath, files: files), logger: logger)
             serverSVID = try ServerSVID(issuer: svids, now: clock.now, using: SystemEntropy())
         } catch {
             throw StartFailure.describe(error, configuration: configuration)
         }
+        let surroundings = NodeAttestorSurroundings(
+            trustDomain: configuration.trustDomain, bundle: { [authorities] in authorities.snapshot.bundle.x509 },
+            fetcher: configuration.fetcher)
+        attestors = NodeAttestors(
+            [NodeKeyAttestor { [agents] id in agents.nodeKey(of: id) }]
+                + configuration.nodeAttestors.map { $0.make(surroundings) })
         legacyAgents = LegacyAgents(configuration.legacyAgents, logger: logger)
         if configuration.assurance.program < .boundImage {
             logger.warning(
@@ -158,7 +168,11 @@ package struct Issuer: Sendable {
         let access = AccessControl(agents: agents, clock: clock)
         return [
             AgentService(
-                access: access, agents: agents, entries: entries, feed: feed, clock: clock, logger: logger),
+                access: access, agents: agents,
+                desk: NodeAdmissionDesk(
+                    agents: agents, attestors: attestors, trustDomain: configuration.trustDomain, clock: clock),
+                entries: entries, feed: feed, clock: clock, logger: logger),
+            NodesService(access: access, agents: agents, logger: logger),
             EntryService(
                 access: access, entries: entries, legacyAgents: legacyAgents, clock: clock, logger: logger),
             RegistrationService(access: access, entries: entries, clock: clock, logger: logger),
@@ -167,7 +181,7 @@ package struct Issuer: Sendable {
             BundleService(access: access, authorities: authorities),
             PropagationService(access: access, entries: entries, agents: agents, feed: feed, clock: clock),
             IncidentService(access: access, recorded: recordedIncidents, logger: logger),
-            HealthService { authorities.snapshot.x509.record.notAfter > clock.now },
+            HealthService { authorities.snapshot.x509.record.notAfter > clock.now && agents.rollback == nil },
         ]
     }
 

@@ -1,6 +1,7 @@
 package import Bootstrap
 package import IssuerDomain
 internal import Logging
+package import OutboundHTTP
 internal import Platform
 package import SPIFFE
 
@@ -17,6 +18,12 @@ package struct IssuerConfiguration: Sendable {
     /// The terms of entries for which nobody says any.
     package var assurance: AssuranceDefaults
     package var legacyAgents: LegacyAgentPolicy
+    /// Ways to let nodes in, beside join tokens.
+    package var nodeAttestors: [NodeAttestorPlan] = []
+    /// How attestors call others.
+    package var fetcher: any HTTPFetcher = AsyncHTTPFetcher()
+    /// Where the store's security revision is noted; beside the store unless said otherwise.
+    package var securityMarkPath: String { "\(databasePath)-mark" }
 
     package init(
         trustDomain: TrustDomain, databasePath: String, keyFolder: String, adminSocket: UnixSocketPath,

@@ -10,6 +10,10 @@ enum StartFailure {
         case let error as StoreError: describe(error, path: configuration.databasePath)
         case AuthorityError.store(let error): describe(error, path: configuration.databasePath)
         case let error as AuthorityError: describe(error, keyFolder: configuration.keyFolder)
+        case let error as SecurityMarkError:
+            Failure(
+                .refused, "\(error)",
+                hint: "restore the file from where the database is from; without it a rollback is not noticed")
         case let error as FileSystemError:
             Failure(.cannotCreate, "\(error)", hint: "make the state folder writable, or choose another one")
         default: Failure(.refused, "issuer cannot start: \(error)", hint: "run again with --log-level debug")
