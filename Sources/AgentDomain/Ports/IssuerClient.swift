@@ -38,6 +38,10 @@ package enum IssuerClientError: Error, Hashable {
     case unavailable(detail: String)
     /// It says that this agent may not act; joining again may help.
     case agentRefused(detail: String)
+    /// It asks this agent to prove itself again instead of renewing.
+    case mustReattest
+    /// This agent cannot prove itself: what it should show or ask is not there.
+    case unproven(detail: String)
     /// It refused this one request, which is not sound.
     case badRequest(detail: String)
     /// It refused this one request: the entry is gone, or not this agent's.
@@ -54,6 +58,8 @@ extension IssuerClientError: CustomStringConvertible {
         case .unavailable(let detail): "issuer is unavailable: \(detail)"
         case .agentRefused(let detail): "issuer refuses this agent: \(detail)"
         case .badRequest(let detail), .notEntitled(let detail), .refused(let detail): "issuer refused: \(detail)"
+        case .mustReattest: "issuer wants this agent to attest again instead of renewing"
+        case .unproven(let detail): "this agent cannot prove itself: \(detail)"
         case .badAnswer(let detail): "issuer answered badly: \(detail)"
         }
     }

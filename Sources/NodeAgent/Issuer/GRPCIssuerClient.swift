@@ -5,6 +5,7 @@ package import GRPCCore
 internal import GRPCProtobuf
 internal import IssuerAPIProtos
 package import Logging
+package import NodeAttestation
 internal import Platform
 package import SPIFFE
 internal import SwiftProtobuf
@@ -13,6 +14,8 @@ internal import Synchronization
 /// The issuer over gRPC: the public API that any node agent speaks, whatever carries it.
 package final class GRPCIssuerClient<Transport: ClientTransport>: IssuerClient {
     private static var timeout: Duration { .seconds(20) }
+    /// An issuer may ask others before it answers.
+    private static var attestationTimeout: Duration { .seconds(60) }
 
     private let client: RotatingClient<Transport>
     private let trustDomain: TrustDomain
@@ -101,26 +104,84 @@ package final class GRPCIssuerClient<Transport: ClientTransport>: IssuerClient {
     }
 
     /// Asks the issuer for this agent's own SVID.
-    func attest(_ evidence: NodeEvidence, csr: [UInt8]) async throws(IssuerClientError) -> [[UInt8]] {
+    ///
+    /// - Parameters:
+    ///   - prover: What this node shows, and how it answers challenges.
+    ///   - csr: PKCS#10, DER.
+    /// - Returns: The chain, leaf first, and whether to attest again instead of renewing.
+    /// - Throws: ``IssuerClientError``.
+    package func attest(
+        _ prover: any NodeProver, csr: [UInt8]
+    ) async throws(IssuerClientError) -> (chain: [[UInt8]], canReattest: Bool) {
+        let result: Result<Spire_Api_Server_Agent_V1_AttestAgentResponse.Result, IssuerClientError>
+        do throws(IssuerClientError) {
+            result = .success(try await hold(prover, csr: csr))
+        } catch { result = .failure(error) }
+        await prover.finish()
+        let answer = try result.get()
+        return (answer.svid.certChain.map { Array($0) }, answer.reattestable)
+    }
+
+    private func hold(
+        _ prover: any NodeProver, csr: [UInt8]
+    ) async throws(IssuerClientError) -> Spire_Api_Server_Agent_V1_AttestAgentResponse.Result {
+        let payload: [UInt8]
+        do throws(NodeAttestationError) { payload = try await prover.payload() } catch {
+            throw .unproven(detail: "\(error)")
+        }
         let opening = Spire_Api_Server_Agent_V1_AttestAgentRequest.with {
             $0.params = .with {
                 $0.data = .with {
-                    $0.type = evidence.type
-                    $0.payload = Data(evidence.payload.exposed)
+                    $0.type = prover.type
+                    $0.payload = Data(payload)
                 }
                 $0.params = .with { $0.csr = Data(csr) }
             }
         }
+        var options = CallOptions.defaults
+        options.timeout = Self.attestationTimeout
         return try await call { [options] client in
-            try await Spire_Api_Server_Agent_V1_Agent.Client(wrapping: client).attestAgent(options: options) { writer in
+            let (answers, answer) = AsyncStream.makeStream(of: Spire_Api_Server_Agent_V1_AttestAgentRequest.self)
+            defer { answer.finish() }
+            return try await Spire_Api_Server_Agent_V1_Agent.Client(wrapping: client).attestAgent(options: options) {
+                writer in
                 try await writer.write(opening)
+                for await message in answers { try await writer.write(message) }
             } onResponse: { response in
+                // However it ends, the sending half ends with it.
+                defer { answer.finish() }
+                var challenges = 0
                 for try await message in response.messages {
-                    if case .result(let result)? = message.step { return result.svid.certChain.map { Array($0) } }
-                    throw RPCError(code: .failedPrecondition, message: "issuer asks for more than this method offers")
+                    switch message.step {
+                    case .result(let result)?: return result
+                    case .challenge(let challenge)?:
+                        challenges += 1
+                        guard challenges <= NodeAttestationLimits.challenges else {
+                            throw RPCError(code: .failedPrecondition, message: "issuer asks too much")
+                        }
+                        let reply = try await prover.answer(to: Array(challenge))
+                        answer.yield(.with { $0.challengeResponse = Data(reply) })
+                    case nil: throw RPCError(code: .failedPrecondition, message: "issuer says nothing that is known")
+                    }
                 }
                 throw RPCError(code: .unavailable, message: "issuer ended the attestation without a result")
             }
+        }
+    }
+
+    /// Registers the key by which this node may come back.
+    ///
+    /// - Parameters:
+    ///   - publicKey: SubjectPublicKeyInfo, DER.
+    ///   - signature: By that key, over the registration.
+    /// - Throws: ``IssuerClientError``; `refused` by an issuer that has no such keys.
+    package func registerNodeKey(publicKey: [UInt8], signature: [UInt8]) async throws(IssuerClientError) {
+        let message = Mintmark_V1_RegisterNodeKeyRequest.with {
+            $0.publicKey = Data(publicKey)
+            $0.signature = Data(signature)
+        }
+        _ = try await call { [options] client in
+            try await Mintmark_V1_Nodes.Client(wrapping: client).registerNodeKey(message, options: options)
         }
     }
 
@@ -194,22 +255,21 @@ package final class GRPCIssuerClient<Transport: ClientTransport>: IssuerClient {
     }
 }
 
-/// What a node shows to be let in.
-struct NodeEvidence: Sendable {
-    let type: String
-    let payload: SecretBytes
-}
-
 extension IssuerClientError {
     /// Sorts what a call threw by what this agent can do about it.
     init(_ error: any Error) {
+        if let error = error as? NodeAttestationError {
+            self = .unproven(detail: "\(error)")
+            return
+        }
         guard let error = error as? RPCError else {
             self = .unavailable(detail: "\(error)")
             return
         }
         let detail = error.cause.map { "\(error.message) (\($0))" } ?? error.message
         switch error.code {
-        case .permissionDenied where error.isAboutThisAgent: self = .agentRefused(detail: error.message)
+        case .permissionDenied where error.reason == .agentMustReattest: self = .mustReattest
+        case .permissionDenied where error.reason != .unknown: self = .agentRefused(detail: error.message)
         case .invalidArgument: self = .badRequest(detail: error.message)
         case .notFound, .permissionDenied: self = .notEntitled(detail: error.message)
         case .failedPrecondition, .alreadyExists, .outOfRange, .unimplemented: self = .refused(detail: error.message)
@@ -219,14 +279,15 @@ extension IssuerClientError {
 }
 
 extension RPCError {
-    /// Whether the error's details say that the agent itself may not act.
-    fileprivate var isAboutThisAgent: Bool {
-        guard let status = try? unpackGoogleRPCStatus() else { return false }
-        return status.details.contains { detail in
+    /// What the error's details say of the agent itself.
+    fileprivate var reason: Spire_Api_Types_PermissionDeniedDetails.Reason {
+        guard let status = try? unpackGoogleRPCStatus() else { return .unknown }
+        for detail in status.details {
             guard let any = detail.any,
                 let details = try? Spire_Api_Types_PermissionDeniedDetails(unpackingAny: any)
-            else { return false }
-            return details.reason != .unknown
+            else { continue }
+            return details.reason
         }
+        return .unknown
     }
 }

@@ -61,7 +61,7 @@ final class SVIDSupply: Sendable {
             case .badRequest(let detail): throw CallStatus(.invalidArgument, "JWT-SVID refused: \(detail)")
             // The entry went away between the look-up and the call.
             case .notEntitled: throw CallRefusal.noEntry.status()
-            case .refused, .unavailable, .agentRefused, .badAnswer:
+            case .refused, .unavailable, .agentRefused, .mustReattest, .unproven, .badAnswer:
                 throw CallRefusal.notReady.status("JWT-SVIDs are not available; retry later")
             }
         }

@@ -79,6 +79,7 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
             do {
                 if try await link.renewIfDue() { following.withLock { $0.rotated?.finish() } }
                 try await sync()
+                try await link.registerNodeKeyIfNeeded()
                 pause = .milliseconds(200)
                 refusals = 0
                 if isFirst {
