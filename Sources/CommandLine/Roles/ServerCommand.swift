@@ -10,7 +10,7 @@ internal import SPIFFE
 struct ServerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "server", abstract: "Runs the issuer server.",
-        subcommands: [Run.self, Validate.self, Config.self])
+        subcommands: [Run.self, Validate.self, Config.self, AcceptRollbackCommand.self])
 
     /// Where the configuration is.
     struct File: ParsableArguments {

@@ -17,6 +17,7 @@ package struct ServerSettings: Sendable {
     let svids: SVIDIssuer.Settings
     let assurance: AssuranceDefaults
     let legacyAgents: LegacyAgentPolicy
+    let nodeAttestors: [NodeAttestorPlan]
     let logLevel: Logger.Level
 
     package static let keys = [
@@ -46,6 +47,9 @@ package struct ServerSettings: Sendable {
                 agents of another make, which cannot judge assurance levels: serve hands them the entries with \
                 min_assurance 0 or 1, refuse hands them nothing
                 """),
+        ConfigurationKey(
+            "node_attestors",
+            help: "a block: ways to let nodes in beside join tokens, such as x509pop, sshpop and http_challenge"),
         ConfigurationKey("log_level", default: "info", help: "trace, debug, info, notice, warning, error or critical"),
     ]
 
@@ -77,14 +81,19 @@ package struct ServerSettings: Sendable {
         assurance = AssuranceDefaults(program: AssuranceLevel(rawValue: level) ?? .boundImage)
         legacyAgents = try SettingReader.required(
             try file.value("legacy_agents", "serve or refuse") { LegacyAgentPolicy(rawValue: $0) }, "legacy_agents")
+        nodeAttestors = try NodeAttestorSettings.plans(
+            try ConfigurationBlock(path: path, key: "node_attestors"), trustDomain: trustDomain,
+            files: LocalFileSystem())
         logLevel = try SettingReader.logLevel(file)
     }
 
     func issuer(in state: StateFolder) -> IssuerConfiguration {
-        IssuerConfiguration(
+        var configuration = IssuerConfiguration(
             trustDomain: trustDomain, databasePath: state.file("mintmark.db"), keyFolder: state.file("keys"),
             adminSocket: adminSocket, listener: .tcp(host: bindAddress, port: bindPort), authorities: authorities,
             svids: svids, assurance: assurance, legacyAgents: legacyAgents)
+        configuration.nodeAttestors = nodeAttestors
+        return configuration
     }
 
     func prepareSocketFolder(files: any FileSystem) throws(Failure) {
