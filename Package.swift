@@ -326,6 +326,12 @@ let package = Package(
             dependencies: ["SQLiteStore", "StoreContract", "IssuerDomain", "SPIFFE", "Platform", "TestSupport", grdb],
             swiftSettings: strict),
         .testTarget(
+            name: "NodeAttestationTests",
+            dependencies: [
+                "NodeAttestation", "OutboundHTTP", "SPIFFE", "Platform", "TestSupport", asn1, certificates, crypto,
+                cryptoExtras,
+            ], swiftSettings: strict),
+        .testTarget(
             name: "KeyStoreTests",
             dependencies: ["KeyStore", "IssuerDomain", "SPIFFE", "Platform", "TestSupport", certificates, crypto],
             swiftSettings: strict),
