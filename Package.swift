@@ -167,10 +167,19 @@ let package = Package(
             name: "NodeAttestation",
             dependencies: ["OutboundHTTP", "SPIFFE", "Platform", asn1, certificates, crypto, cryptoExtras],
             swiftSettings: strict),
+        .target(name: "CPKCS11"),
         .target(
             name: "KeyStore",
-            dependencies: ["IssuerDomain", "SPIFFE", "Platform", certificates, crypto, cryptoExtras],
+            dependencies: [
+                "CPKCS11", "IssuerDomain", "SPIFFE", "Platform", asn1, certificates, crypto, cryptoExtras,
+            ],
             swiftSettings: strict),
+        .target(
+            name: "UpstreamAuthorities",
+            dependencies: [
+                "IssuerDomain", "IssuerAPIProtos", "Bootstrap", "SPIFFE", "Platform", "WorkloadIdentity", asn1,
+                certificates, grpcCore, grpcHTTP2, grpcProtobuf, logging, protobuf,
+            ], swiftSettings: strict),
 
         // Wire.
         .target(
@@ -194,7 +203,7 @@ let package = Package(
             name: "IssuerServer",
             dependencies: [
                 "IssuerDomain", "SQLiteStore", "KeyStore", "NodeAttestation", "OutboundHTTP", "IssuerAPIProtos",
-                "Bootstrap",
+                "UpstreamAuthorities", "Bootstrap",
                 "GRPCConnections", "SPIFFE",
                 "Platform", "LinuxKernel", "WorkloadIdentity", asn1, certificates, crypto, grpcCore, grpcHTTP2,
                 grpcInProcess, grpcProtobuf, lifecycle,
@@ -327,8 +336,16 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "KeyStoreTests",
-            dependencies: ["KeyStore", "IssuerDomain", "SPIFFE", "Platform", "TestSupport", certificates, crypto],
+            dependencies: [
+                "KeyStore", "CPKCS11", "IssuerDomain", "SPIFFE", "Platform", "TestSupport", certificates, crypto,
+            ],
             swiftSettings: strict),
+        .testTarget(
+            name: "UpstreamAuthoritiesTests",
+            dependencies: [
+                "UpstreamAuthorities", "IssuerDomain", "IssuerAPIProtos", "KeyStore", "SPIFFE", "Platform",
+                "TestSupport", asn1, certificates, crypto, grpcCore, grpcHTTP2, grpcProtobuf, logging, protobuf,
+            ], swiftSettings: strict),
         .testTarget(
             name: "BootstrapTests", dependencies: ["Bootstrap", "SPIFFE", "Platform", "TestSupport", logging],
             swiftSettings: strict),

@@ -83,6 +83,8 @@ final class MemoryKeyStore: SigningKeyStore {
 
     private let state = Mutex(State())
 
+    var outlivesProcess: Bool { true }
+
     func fail(with failure: KeyStoreError?) { state.withLock { $0.failure = failure } }
 
     func generate(_ name: String, type: SigningKeyType) async throws(KeyStoreError) -> any SigningKey {
