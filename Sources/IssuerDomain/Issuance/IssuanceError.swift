@@ -16,6 +16,8 @@ package enum IssuanceError: Error, Hashable {
     case lifetimeExhausted(limit: LifetimeLimit)
     case clockBeforeAuthority(now: Date, start: Date)
     case foreignTrustDomain(SPIFFEID)
+    /// The authority may have no other authority below it.
+    case pathLengthExhausted
     /// What was about to be signed, or what was signed, breaks a rule; a bug. Nothing left the issuer.
     case lintFailed(detail: String)
     case signingFailed(detail: String)
@@ -34,6 +36,7 @@ extension IssuanceError: CustomStringConvertible {
         case .clockBeforeAuthority(let now, let start):
             "the clock (\(now.formatted(.iso8601))) is before the authority's start (\(start.formatted(.iso8601)))"
         case .foreignTrustDomain(let id): "'\(id)' is not in this issuer's trust domain"
+        case .pathLengthExhausted: "the authority may have no authority below it (path length)"
         case .lintFailed(let detail): "refused to sign: \(detail)"
         case .signingFailed(let detail): "signing failed: \(detail)"
         }
