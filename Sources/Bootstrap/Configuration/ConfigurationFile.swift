@@ -28,17 +28,21 @@ package struct ConfigurationFile: Sendable {
         let names = try Self.keyNames(in: path)
         let known = keys.map(\.name)
         for name in names where !known.contains(name) {
+            if known.contains(where: { $0.hasPrefix("\(name).") }) {
+                throw Failure(
+                    .configuration, "\(path): '\(name)' is a block, and this is a single value",
+                    hint: "write its keys below it, indented; 'mintmark server config' lists them")
+            }
             let hint =
                 Self.nearest(to: name, among: known).map { "did you mean '\($0)'?" }
                 ?? "known keys: \(known.joined(separator: ", "))"
             throw Failure(.configuration, "\(path): unknown key '\(name)'", hint: hint)
         }
-        let overridden = known.filter { environment["\(prefix)_\($0.uppercased())"] != nil }
-        present = Set(names).union(overridden)
+        let overridden = keys.filter { environment["\(prefix)_\($0.environmentName)"] != nil }
+        present = Set(names).union(overridden.map(\.name))
         let overrides = Dictionary(
-            uniqueKeysWithValues: overridden.map {
-                ($0.uppercased(), environment["\(prefix)_\($0.uppercased())"] ?? "")
-            })
+            overridden.map { ($0.environmentName, environment["\(prefix)_\($0.environmentName)"] ?? "") },
+            uniquingKeysWith: { one, _ in one })
         do {
             reader = ConfigReader(providers: [
                 EnvironmentVariablesProvider(environmentVariables: overrides),
@@ -58,7 +62,7 @@ package struct ConfigurationFile: Sendable {
     /// - Throws: ``Failure`` when it is not a text.
     package func text(_ name: String) throws(Failure) -> String? {
         guard present.contains(name) else { return keys[name]?.defaultText }
-        do { return try reader.requiredString(forKey: ConfigKey([name])) } catch { throw wrongType(name, "text") }
+        do { return try reader.requiredString(forKey: Self.key(name)) } catch { throw wrongType(name, "text") }
     }
 
     /// A whole number, or the key's default.
@@ -67,7 +71,7 @@ package struct ConfigurationFile: Sendable {
     package func number(_ name: String, in range: ClosedRange<Int>) throws(Failure) -> Int? {
         guard present.contains(name) else { return keys[name]?.defaultText.flatMap { Int($0) } }
         let number: Int
-        do { number = try reader.requiredInt(forKey: ConfigKey([name])) } catch {
+        do { number = try reader.requiredInt(forKey: Self.key(name)) } catch {
             throw wrongType(name, "a whole number")
         }
         guard range.contains(number) else {
@@ -104,6 +108,8 @@ package struct ConfigurationFile: Sendable {
         return ranked.min { $0.1 < $1.1 }.flatMap { $0.1 <= 4 ? $0.0 : nil }
     }
 
+    private static func key(_ name: String) -> ConfigKey { ConfigKey(name.split(separator: ".").map { String($0) }) }
+
     private static func keyNames(in path: String) throws(Failure) -> [String] {
         let contents: [UInt8]?
         do { contents = try LocalFileSystem().read(path, limit: 1 << 20) } catch {
@@ -118,6 +124,10 @@ package struct ConfigurationFile: Sendable {
             throw Failure(
                 .configuration, "\(path) is not a YAML mapping", hint: "write one 'key: value' a line")
         }
-        return mapping.keys.compactMap(\.string)
+        return mapping.flatMap { key, value -> [String] in
+            guard let name = key.string else { return [] }
+            guard let block = value.mapping else { return [name] }
+            return block.keys.compactMap(\.string).map { "\(name).\($0)" }
+        }
     }
 }

@@ -121,7 +121,7 @@ struct EntryCreateCommand: AsyncParsableCommand {
         help: "Kept for servers that admit remote admins; this one admits its local socket only.")
     var isAdmin = false
 
-    @Flag(name: .customLong("downstream"), help: "Kept for servers that can be nested; this one cannot yet.")
+    @Flag(name: .customLong("downstream"), help: "Its holder is a server below this one.")
     var isDownstream = false
 
     @Flag(help: "Return when the agents concerned have it.")

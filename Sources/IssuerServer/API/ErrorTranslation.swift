@@ -29,7 +29,7 @@ extension IssuanceError: RPCErrorConvertible {
         case .badSigningRequest, .keyNotAllowed, .keyOfAuthority, .badAudience: .invalidArgument
         case .entryMissing: .notFound
         case .notAuthorized, .foreignTrustDomain: .permissionDenied
-        case .lifetimeExhausted: .failedPrecondition
+        case .lifetimeExhausted, .pathLengthExhausted: .failedPrecondition
         case .clockBeforeAuthority: .unavailable
         case .lintFailed, .signingFailed: .internalError
         }
@@ -38,7 +38,7 @@ extension IssuanceError: RPCErrorConvertible {
     package var rpcErrorMessage: String {
         switch self {
         case .badSigningRequest, .keyNotAllowed, .keyOfAuthority, .entryMissing, .notAuthorized, .badAudience,
-            .lifetimeExhausted, .clockBeforeAuthority, .foreignTrustDomain:
+            .lifetimeExhausted, .clockBeforeAuthority, .foreignTrustDomain, .pathLengthExhausted:
             description
         case .lintFailed(detail: _): "refused to sign"
         case .signingFailed(detail: _): "signing is unavailable; retry later"

@@ -15,6 +15,7 @@ struct SVIDService: Spire_Api_Server_Svid_V1_SVID.SimpleServiceProtocol {
     let access: AccessControl
     let issuer: SVIDIssuer
     let entries: EntryRegistrar
+    let downstream: DownstreamAuthorities
     let clock: any WallClock
     let logger: Logger
 
@@ -117,7 +118,7 @@ struct SVIDService: Spire_Api_Server_Svid_V1_SVID.SimpleServiceProtocol {
     func newDownstreamX509CA(
         request: Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest, context: ServerContext
     ) async throws -> Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse {
-        throw RPCError(code: .unimplemented, message: "NewDownstreamX509CA is not implemented")
+        try downstream.newX509CA(request, context: context)
     }
 
     private func authorizedEntry(_ id: String, for agent: AttestedAgent) throws(IssuanceError) -> Entry {

@@ -50,7 +50,8 @@ package struct Issuer: Sendable {
         feed = RevisionFeed()
         do {
             store = try SQLiteStore(path: configuration.databasePath, trustDomain: configuration.trustDomain)
-            let keys = try DiskKeyStore(folder: configuration.keyFolder, files: files)
+            let keys = try await configuration.keyStore.open(
+                folder: configuration.keyFolder, files: files, logger: logger)
             authorities = try await AuthorityKeeper(
                 trustDomain: configuration.trustDomain, settings: configuration.authorities, store: store, keys: keys,
                 feed: feed, now: clock.now, using: SystemEntropy(), logger: logger)
@@ -163,7 +164,12 @@ package struct Issuer: Sendable {
                 access: access, entries: entries, legacyAgents: legacyAgents, clock: clock, logger: logger),
             RegistrationService(access: access, entries: entries, clock: clock, logger: logger),
             AuthorizedEntriesService(access: access, entries: entries, clock: clock),
-            SVIDService(access: access, issuer: svids, entries: entries, clock: clock, logger: logger),
+            SVIDService(
+                access: access, issuer: svids, entries: entries,
+                downstream: DownstreamAuthorities(
+                    access: access, entries: entries, authorities: authorities,
+                    trustDomain: configuration.trustDomain, defaultLifetime: configuration.authorities.lifetime,
+                    clock: clock, logger: logger), clock: clock, logger: logger),
             BundleService(access: access, authorities: authorities),
             PropagationService(access: access, entries: entries, agents: agents, feed: feed, clock: clock),
             IncidentService(access: access, recorded: recordedIncidents, logger: logger),

@@ -8,7 +8,11 @@ package import SPIFFE
 package struct IssuerConfiguration: Sendable {
     package var trustDomain: TrustDomain
     package var databasePath: String
+    /// Where keys are that are kept on disk.
     package var keyFolder: String
+    package var keyStore = KeyStoreSettings.disk(secret: nil)
+    /// What stands above this issuer; nil when it vouches for itself.
+    package var upstream: UpstreamSettings?
     package var adminSocket: UnixSocketPath
     /// Where agents connect; nil when the only agent is in the same process.
     package var listener: ListeningEndpoint?

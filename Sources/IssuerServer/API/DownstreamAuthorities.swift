@@ -1,0 +1,89 @@
+internal import Foundation
+internal import GRPCCore
+internal import IssuerAPIProtos
+internal import IssuerDomain
+internal import Logging
+internal import Platform
+internal import SPIFFE
+internal import X509
+
+extension AccessControl {
+    /// Passes servers that stand below this one: whoever proves an identity that an entry calls downstream.
+    ///
+    /// - Returns: The identity.
+    /// - Throws: `permissionDenied`.
+    func requireDownstream(_ context: ServerContext, entries: EntryRegistrar) throws(RPCError) -> SPIFFEID {
+        let now = clock.now
+        if let id = (context.transportSpecific as? Caller)?.svid?.id {
+            let isDownstream = entries.read { index in
+                index.entries.contains { entry in
+                    entry.contents.isDownstream && entry.contents.spiffeID == id
+                        && entry.contents.expiresAt.map { $0 > now } ?? true
+                }
+            }
+            if isDownstream { return id }
+        }
+        throw RPCError(code: .permissionDenied, message: "this call is for identities of downstream entries")
+    }
+}
+
+/// Signs authorities for the servers below this one.
+struct DownstreamAuthorities: Sendable {
+    let access: AccessControl
+    let entries: EntryRegistrar
+    let authorities: AuthorityKeeper
+    let trustDomain: TrustDomain
+    /// How long one lives whose server does not say.
+    let defaultLifetime: Duration
+    let clock: any WallClock
+    let logger: Logger
+
+    /// `SVID.NewDownstreamX509CA`.
+    func newX509CA(
+        _ request: Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest, context: ServerContext
+    ) throws -> Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse {
+        let caller = try access.requireDownstream(context, entries: entries)
+        guard request.preferredTtl >= 0 else {
+            throw RPCError(code: .invalidArgument, message: "preferred_ttl is negative")
+        }
+        let snapshot = authorities.snapshot
+        var entropy = SystemEntropy()
+        do throws(IssuanceError) {
+            let (certificate, lifetime) = try DownstreamCertificate.sign(
+                SigningRequest(der: Array(request.csr)), for: trustDomain, under: snapshot.x509.certificate,
+                key: snapshot.x509.key.certificateKey,
+                lifetime: request.preferredTtl > 0 ? .seconds(request.preferredTtl) : defaultLifetime,
+                end: snapshot.x509.record.notAfter, now: clock.now, using: &entropy)
+            let response = try answer(certificate: certificate.bytes(), snapshot)
+            logger.info(
+                "downstream authority signed",
+                metadata: [
+                    "spiffe.id": "\(caller)", "authority.serial": "\(SerialNumber.text(certificate.serialNumber))",
+                    "authority.expires_at": "\(lifetime.validity.upperBound.formatted(.iso8601))",
+                    "authority.limited_by": "\(lifetime.limit)",
+                ])
+            return response
+        } catch {
+            logger.warning(
+                "downstream authority refused", metadata: ["spiffe.id": "\(caller)", "error": "\(error)"])
+            throw error
+        }
+    }
+
+    private func answer(
+        certificate: [UInt8], _ snapshot: AuthorityKeeper.Snapshot
+    ) throws(IssuanceError) -> Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse {
+        var response = Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse()
+        response.caCertChain = [Data(certificate)]
+        for authority in snapshot.bundle.x509.authorities {
+            response.x509Authorities.append(Data(try authority.bytes()))
+        }
+        return response
+    }
+}
+
+extension Certificate {
+    fileprivate func bytes() throws(IssuanceError) -> [UInt8] {
+        do { return try derBytes() } catch { throw .signingFailed(detail: "\(error)") }
+    }
+}
