@@ -16,19 +16,27 @@ package enum Base64URL {
     /// - Parameter bytes: Any bytes.
     /// - Returns: ASCII without padding.
     package static func encode(_ bytes: some Collection<UInt8>) -> String {
+        let whole = Array(bytes)
+        let (bytes, alphabet) = (whole.span, alphabet)
         var output: [UInt8] = []
         output.reserveCapacity((bytes.count * 4 + 2) / 3)
-        var buffer: UInt32 = 0
-        var bits = 0
-        for byte in bytes {
-            buffer = (buffer << 8) | UInt32(byte)
-            bits += 8
-            while bits >= 6 {
-                bits -= 6
-                output.append(alphabet[Int((buffer >> UInt32(bits)) & 0x3F)])
-            }
+        var position = 0
+        while position + 3 <= bytes.count {
+            let group =
+                Int(bytes[position]) << 16 | Int(bytes[position + 1]) << 8 | Int(bytes[position + 2])
+            output.append(alphabet[group >> 18])
+            output.append(alphabet[group >> 12 & 0x3F])
+            output.append(alphabet[group >> 6 & 0x3F])
+            output.append(alphabet[group & 0x3F])
+            position += 3
         }
-        if bits > 0 { output.append(alphabet[Int((buffer << UInt32(6 - bits)) & 0x3F)]) }
+        if position < bytes.count {
+            let second = position + 1 < bytes.count ? Int(bytes[position + 1]) : nil
+            let group = Int(bytes[position]) << 8 | (second ?? 0)
+            output.append(alphabet[group >> 10])
+            output.append(alphabet[group >> 4 & 0x3F])
+            if second != nil { output.append(alphabet[group << 2 & 0x3F]) }
+        }
         return String(decoding: output, as: UTF8.self)
     }
 
