@@ -63,7 +63,7 @@ package enum JWTSigner {
         do {
             let bundle = JWTBundle(
                 trustDomain: template.id.trustDomain,
-                authorities: [authority.keyID: try JWTVerificationKey(derRepresentation: authority.record.publicDER)])
+                authorities: [authority.keyID: authority.verificationKey])
             for audience in template.audience {
                 let verified = try JWTSVID.verify(
                     token, audience: audience, at: template.issuedAt, leeway: 0, bundle: { _ in bundle })
