@@ -51,9 +51,12 @@ package struct Issuer: Sendable {
         do {
             store = try SQLiteStore(path: configuration.databasePath, trustDomain: configuration.trustDomain)
             let keys = try DiskKeyStore(folder: configuration.keyFolder, files: files)
+            var entropy = SystemEntropy()
+            let server = try ServerIDFile(path: configuration.serverIDPath, files: files).load(using: &entropy)
             authorities = try await AuthorityKeeper(
-                trustDomain: configuration.trustDomain, settings: configuration.authorities, store: store, keys: keys,
-                feed: feed, now: clock.now, using: SystemEntropy(), logger: logger)
+                trustDomain: configuration.trustDomain, settings: configuration.authorities, server: server,
+                store: store, keys: keys, feed: feed, now: clock.now,
+                using: SystemEntropy(), logger: logger)
             entries = try await EntryRegistrar(
                 trustDomain: configuration.trustDomain, defaults: configuration.assurance, store: store, feed: feed)
             svids = SVIDIssuer(
@@ -64,6 +67,9 @@ package struct Issuer: Sendable {
             throw StartFailure.describe(error, configuration: configuration)
         }
         legacyAgents = LegacyAgents(configuration.legacyAgents, logger: logger)
+        for advice in LifetimeAdvice.all(about: configuration.svids, under: configuration.authorities) {
+            logger.warning("lifetimes do not fit", metadata: ["warning": "\(advice)"])
+        }
         if configuration.assurance.program < .boundImage {
             logger.warning(
                 "default_min_assurance is below 2",
@@ -130,6 +136,11 @@ package struct Issuer: Sendable {
                     transport: IdentifyingTransport(local) { ($0 as? LocalCaller).map { .local($0.credentials) } },
                     services: api)),
             LoopService { try await tend() },
+            LoopService {
+                await authorities.followUpstream(clock: clock, using: SystemEntropy(), logger: logger)
+                // Without an upstream, or after its last word, there is nothing more to do until the end.
+                try await clock.sleep(until: .distantFuture)
+            },
         ]
         if let tcp {
             services.append(
@@ -164,7 +175,8 @@ package struct Issuer: Sendable {
             RegistrationService(access: access, entries: entries, clock: clock, logger: logger),
             AuthorizedEntriesService(access: access, entries: entries, clock: clock),
             SVIDService(access: access, issuer: svids, entries: entries, clock: clock, logger: logger),
-            BundleService(access: access, authorities: authorities),
+            BundleService(access: access, authorities: authorities, entries: entries, clock: clock),
+            LocalAuthorityService(access: access, authorities: authorities, clock: clock, logger: logger),
             PropagationService(access: access, entries: entries, agents: agents, feed: feed, clock: clock),
             IncidentService(access: access, recorded: recordedIncidents, logger: logger),
             HealthService { authorities.snapshot.x509.record.notAfter > clock.now },
@@ -176,7 +188,8 @@ package struct Issuer: Sendable {
         while true {
             do {
                 try await authorities.tend(now: clock.now, using: SystemEntropy())
-                try serverSVID.renewIfDue(issuer: svids, now: clock.now, using: SystemEntropy())
+                try serverSVID.renewIfDue(
+                    issuer: svids, spoiled: authorities.snapshot.spoiled, now: clock.now, using: SystemEntropy())
                 try await agents.pruneTokens(now: clock.now)
                 try await pruneEntries()
             } catch let error as CancellationError {

@@ -44,7 +44,10 @@ enum StartFailure {
                 hint: "restore \(keyFolder) from the same backup as the database")
         case .keyStore(.failed):
             Failure(.cannotCreate, "\(error)", hint: "make \(keyFolder) readable and writable by this user")
-        case .damaged, .refused, .store:
+        case .upstream:
+            Failure(
+                .unreachable, "\(error)", hint: "see that the upstream authority can be reached and knows this server")
+        case .damaged, .refused, .store, .notAllowed:
             Failure(.refused, "\(error)", hint: "restore a backup of the state folder")
         }
     }
