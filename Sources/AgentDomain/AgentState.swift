@@ -13,6 +13,8 @@ package final class AgentState: Sendable {
         package var matcher = EntryMatcher()
         package var svids: [String: HeldX509SVID] = [:]
         package var bundle: TrustBundle?
+        /// Authorities of the bundle whose signatures are to be replaced.
+        package var tainted = TaintedAuthorities()
         /// Grows with each replacement of the view.
         package fileprivate(set) var revision: UInt64 = 0
         /// Grows with each replacement of the entries.

@@ -3,6 +3,43 @@
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#define CKF_OS_LOCKING_OK 0x2UL
+#define CKF_TOKEN_INITIALIZED 0x400UL
+#define CKU_USER 1UL
+
+typedef unsigned char CK_BBOOL;
+
+typedef struct {
+    unsigned char major;
+    unsigned char minor;
+} CK_VERSION;
+
+typedef struct {
+    unsigned char label[32];
+    unsigned char manufacturer[32];
+    unsigned char model[16];
+    unsigned char serial_number[16];
+    CK_ULONG flags;
+    // Numbers of sessions, lengths of PINs and sizes of memory.
+    CK_ULONG counts[10];
+    CK_VERSION hardware_version;
+    CK_VERSION firmware_version;
+    unsigned char utc_time[16];
+} CK_TOKEN_INFO;
+
+typedef struct {
+    CK_ULONG mechanism;
+    void *parameter;
+    CK_ULONG parameter_length;
+} CK_MECHANISM;
+
+typedef struct {
+    CK_ULONG type;
+    void *value;
+    CK_ULONG value_length;
+} CK_ATTRIBUTE;
 
 typedef void (*gap)(void);
 
@@ -99,8 +136,12 @@ CK_RV mintmark_pkcs11_slots(mintmark_pkcs11 *module, CK_SLOT_ID *slots, CK_ULONG
     return CALL(get_slot_list, 1, slots, count);
 }
 
-CK_RV mintmark_pkcs11_token(mintmark_pkcs11 *module, CK_SLOT_ID slot, CK_TOKEN_INFO *info) {
-    return CALL(get_token_info, slot, info);
+CK_RV mintmark_pkcs11_label(mintmark_pkcs11 *module, CK_SLOT_ID slot, uint8_t label[32]) {
+    CK_TOKEN_INFO info = {.flags = 0};
+    CK_RV result = CALL(get_token_info, slot, &info);
+    if (result == CKR_OK && (info.flags & CKF_TOKEN_INITIALIZED) == 0) result = CKR_TOKEN_NOT_RECOGNIZED;
+    if (result == CKR_OK) memcpy(label, info.label, sizeof info.label);
+    return result;
 }
 
 CK_RV mintmark_pkcs11_open(mintmark_pkcs11 *module, CK_SLOT_ID slot, CK_ULONG flags, CK_SESSION_HANDLE *session) {
@@ -123,21 +164,52 @@ CK_RV mintmark_pkcs11_destroy(mintmark_pkcs11 *module, CK_SESSION_HANDLE session
     return CALL(destroy_object, session, object);
 }
 
-CK_RV mintmark_pkcs11_attributes(
-    mintmark_pkcs11 *module, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *attributes,
-    CK_ULONG count) {
-    return CALL(get_attribute_value, session, object, attributes, count);
+CK_RV mintmark_pkcs11_attribute(
+    mintmark_pkcs11 *module, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ULONG type, uint8_t *value,
+    CK_ULONG *length) {
+    CK_ATTRIBUTE attribute = {.type = type, .value = value, .value_length = *length};
+    CK_RV result = CALL(get_attribute_value, session, object, &attribute, 1);
+    *length = attribute.value_length;
+    return result;
+}
+
+void mintmark_pkcs11_write(CK_ULONG number, uint8_t bytes[sizeof(CK_ULONG)]) { memcpy(bytes, &number, sizeof number); }
+
+// Reads a template. The attributes point into it.
+static CK_RV read_template(
+    const uint8_t *template, size_t length, CK_ATTRIBUTE attributes[MINTMARK_PKCS11_MAXIMUM_ATTRIBUTES],
+    CK_ULONG *count) {
+    const size_t unit = sizeof(CK_ULONG);
+    size_t position = 0;
+    *count = 0;
+    while (position < length) {
+        if (*count == MINTMARK_PKCS11_MAXIMUM_ATTRIBUTES || length - position < 2 * unit) return CKR_ARGUMENTS_BAD;
+        CK_ATTRIBUTE *attribute = &attributes[*count];
+        memcpy(&attribute->type, template + position, unit);
+        memcpy(&attribute->value_length, template + position + unit, unit);
+        position += 2 * unit;
+        if (attribute->value_length > length - position) return CKR_ARGUMENTS_BAD;
+        attribute->value = (void *)(template + position);
+        size_t padded = (attribute->value_length + unit - 1) / unit * unit;
+        if (padded > length - position) return CKR_ARGUMENTS_BAD;
+        position += padded;
+        *count += 1;
+    }
+    return CKR_OK;
 }
 
 CK_RV mintmark_pkcs11_find(
-    mintmark_pkcs11 *module, CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, CK_ULONG count,
+    mintmark_pkcs11 *module, CK_SESSION_HANDLE session, const uint8_t *template, size_t length,
     CK_OBJECT_HANDLE *objects, CK_ULONG *found) {
     CK_ULONG room = *found;
     *found = 0;
-    CK_RV result = CALL(find_objects_init, session, template, count);
+    CK_ATTRIBUTE attributes[MINTMARK_PKCS11_MAXIMUM_ATTRIBUTES];
+    CK_ULONG count;
+    CK_RV result = read_template(template, length, attributes, &count);
+    if (result == CKR_OK) result = CALL(find_objects_init, session, attributes, count);
     if (result != CKR_OK) return result;
     // A module may hand out fewer at a time than there is room for.
-    while (result == CKR_OK && *found < room) {
+    while (*found < room) {
         CK_ULONG more = 0;
         result = CALL(find_objects, session, objects + *found, room - *found, &more);
         if (result == CKR_OK && more > room - *found) result = CKR_GENERAL_ERROR;
@@ -149,13 +221,19 @@ CK_RV mintmark_pkcs11_find(
 }
 
 CK_RV mintmark_pkcs11_generate(
-    mintmark_pkcs11 *module, CK_SESSION_HANDLE session, CK_ULONG mechanism, CK_ATTRIBUTE *public_template,
-    CK_ULONG public_count, CK_ATTRIBUTE *private_template, CK_ULONG private_count, CK_OBJECT_HANDLE *public_key,
+    mintmark_pkcs11 *module, CK_SESSION_HANDLE session, CK_ULONG mechanism, const uint8_t *public_template,
+    size_t public_length, const uint8_t *private_template, size_t private_length, CK_OBJECT_HANDLE *public_key,
     CK_OBJECT_HANDLE *private_key) {
+    CK_ATTRIBUTE public_attributes[MINTMARK_PKCS11_MAXIMUM_ATTRIBUTES];
+    CK_ATTRIBUTE private_attributes[MINTMARK_PKCS11_MAXIMUM_ATTRIBUTES];
+    CK_ULONG public_count, private_count;
+    CK_RV result = read_template(public_template, public_length, public_attributes, &public_count);
+    if (result == CKR_OK) result = read_template(private_template, private_length, private_attributes, &private_count);
+    if (result != CKR_OK) return result;
     CK_MECHANISM chosen = {.mechanism = mechanism};
     return CALL(
-        generate_key_pair, session, &chosen, public_template, public_count, private_template, private_count, public_key,
-        private_key);
+        generate_key_pair, session, &chosen, public_attributes, public_count, private_attributes, private_count,
+        public_key, private_key);
 }
 
 CK_RV mintmark_pkcs11_sign(

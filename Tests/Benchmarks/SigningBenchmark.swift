@@ -138,8 +138,9 @@ private final class SampleIssuer {
     init() async throws {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         let trustDomain = try TrustDomain("example.org")
+        var entropy = SystemEntropy()
         let keeper = try await AuthorityKeeper(
-            trustDomain: trustDomain, settings: .init(),
+            trustDomain: trustDomain, settings: .init(), server: ServerID(using: &entropy),
             store: try SQLiteStore(path: "\(folder)/db", trustDomain: trustDomain), keys: MemoryKeyStore(),
             feed: RevisionFeed(), now: now, using: SystemEntropy(), logger: Logger(label: "bench"))
         issuer = SVIDIssuer(trustDomain: trustDomain, settings: .init(), authorities: keeper)

@@ -8,7 +8,7 @@ import Testing
 struct AuthorityScheduleTests {
     private typealias Step = AuthoritySchedule.Step
 
-    private let schedule = AuthoritySchedule(lifetime: .seconds(86_400))
+    private let schedule = AuthoritySchedule()
 
     @Test("Where there is no authority, one is made that signs at once")
     func first() {
@@ -147,7 +147,7 @@ struct AuthorityScheduleTests {
 
 /// The authorities of one kind over time, as the keeper would keep them, with a watch on what must never happen.
 private struct Life {
-    let schedule: AuthoritySchedule
+    let schedule = AuthoritySchedule()
     private(set) var records: [AuthorityRecord] = []
     /// Authorities that signed from their first moment, apart from the first and those after an outage.
     private(set) var surprises: [String] = []
@@ -158,7 +158,6 @@ private struct Life {
 
     init(lifetime: TimeInterval) {
         self.lifetime = lifetime
-        schedule = AuthoritySchedule(lifetime: .seconds(lifetime))
     }
 
     var active: AuthorityRecord? { records.first { $0.state == .active } }
@@ -170,8 +169,8 @@ private struct Life {
                 if state == .active, made > 0 { surprises.append("\(made) at \(now)") }
                 records.append(Sample.authority("\(made)", .x509, state, notBefore: now, lifetime: lifetime))
                 made += 1
-            case .activate(let id): try move(id, from: .prepared, to: .active)
-            case .retire(let id): try move(id, from: nil, to: .retired)
+            case .activate(let id): try move(id, by: .activate)
+            case .retire(let id): try move(id, by: .retire)
             case .delete(let id):
                 #expect(records.contains { $0.id == id })
                 records.removeAll { $0.id == id }
@@ -203,11 +202,8 @@ private struct Life {
         }
     }
 
-    private mutating func move(
-        _ id: String, from old: AuthorityRecord.State?, to new: AuthorityRecord.State
-    ) throws {
+    private mutating func move(_ id: String, by step: AuthorityRecord.Step) throws {
         let position = try #require(records.firstIndex { $0.id == id })
-        if let old { #expect(records[position].state == old) }
-        records[position].state = new
+        try records[position].take(step)
     }
 }

@@ -103,7 +103,7 @@ struct LeafLintTests {
         let authority = try await TestIssuer().keeper.snapshot.x509
         let template = try template()
         let permit = try LeafLint.check(template, under: authority, trustDomain: Given.trustDomain())
-        let leaf = try LeafSigner.sign(permit)
+        let leaf = try LeafSigner.sign(permit).leaf
         #expect(leaf.publicKey == template.publicKey)
         #expect(leaf.serialNumber == template.serial)
     }

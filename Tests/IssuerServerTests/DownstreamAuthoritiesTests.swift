@@ -2,6 +2,7 @@ import Crypto
 import Foundation
 import GRPCCore
 import IssuerAPIProtos
+import IssuerServer
 import Platform
 import SPIFFE
 import SwiftProtobuf

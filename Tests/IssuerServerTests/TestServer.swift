@@ -81,7 +81,8 @@ struct TestServer: Sendable {
         try await Issuer(
             IssuerConfiguration(
                 trustDomain: try TrustDomain(trustDomain), databasePath: "\(folder)/store.db",
-                keyFolder: "\(folder)/keys", adminSocket: try UnixSocketPath("\(folder)/admin.sock"),
+                keyFolder: "\(folder)/keys", serverIDPath: "\(folder)/server-id",
+                adminSocket: try UnixSocketPath("\(folder)/admin.sock"),
                 assurance: assurance, legacyAgents: legacyAgents),
             clock: clock, files: LocalFileSystem(), logger: logger)
     }

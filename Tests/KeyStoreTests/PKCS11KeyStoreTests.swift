@@ -214,9 +214,9 @@ struct PKCS11KeyStoreTests {
         try #require(mintmark_pkcs11_slots(module, &slots, &count) == CKR_OK)
         let slot = try #require(
             slots.prefix(Int(count)).first { slot in
-                var info = CK_TOKEN_INFO()
-                guard mintmark_pkcs11_token(module, slot, &info) == CKR_OK else { return false }
-                return withUnsafeBytes(of: info.label) { $0.starts(with: Array("\(label) ".utf8)) }
+                var bytes = [UInt8](repeating: 0, count: 32)
+                return mintmark_pkcs11_label(module, slot, &bytes) == CKR_OK
+                    && bytes.starts(with: Array("\(label) ".utf8))
             })
         try #require(mintmark_pkcs11_close_all(module, slot) == CKR_OK)
     }

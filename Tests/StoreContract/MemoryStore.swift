@@ -5,11 +5,16 @@ internal import Synchronization
 
 /// The ports in memory, by the same contract as the real stores; writes can be held up or made to fail.
 package final class MemoryStore: EntryStore, AgentStore, AuthorityStore {
+    private struct AuthorityKey: Hashable {
+        let kind: AuthorityRecord.Kind
+        let id: String
+    }
+
     private struct State {
         var entries: [String: Entry] = [:]
         var agents: [SPIFFEID: AttestedAgent] = [:]
         var tokens: [[UInt8]: JoinTokenRecord] = [:]
-        var authorities: [String: AuthorityRecord] = [:]
+        var authorities: [AuthorityKey: AuthorityRecord] = [:]
         var revision: UInt64 = 0
         var sequence: UInt64 = 0
         var failure: StoreError?
@@ -95,19 +100,21 @@ package final class MemoryStore: EntryStore, AgentStore, AuthorityStore {
             for change in changes {
                 state.revision += 1
                 switch change {
-                case .put(var record):
-                    if let known = state.authorities[record.id] {
-                        let asked = record.state
-                        record = known
-                        record.state = asked
-                    }
-                    state.authorities[record.id] = record
-                case .delete(let id): state.authorities[id] = nil
+                case .put(let record):
+                    let key = AuthorityKey(kind: record.kind, id: record.id)
+                    let known = state.authorities[key] ?? record
+                    state.authorities[key] = AuthorityRecord(
+                        id: known.id, kind: known.kind, state: record.state, origin: record.origin,
+                        notBefore: known.notBefore, notAfter: known.notAfter, publicDER: known.publicDER,
+                        chain: known.chain, upstreamKeyID: known.upstreamKeyID)
+                case .delete(let kind, let id): state.authorities[AuthorityKey(kind: kind, id: id)] = nil
                 }
             }
-            for kind in AuthorityRecord.Kind.allCases {
-                let active = state.authorities.values.count { $0.kind == kind && $0.state == .active }
-                guard active <= 1 else { throw .failed(detail: "two active authorities") }
+            var signers: Set<String> = []
+            for record in state.authorities.values where record.state == .active {
+                guard case .server(let server, _) = record.origin,
+                    signers.insert("\(record.kind) \(server?.description ?? "")").inserted
+                else { throw .failed(detail: "two active authorities") }
             }
             state.sequence = state.revision
             return state.sequence

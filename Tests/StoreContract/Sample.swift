@@ -72,10 +72,14 @@ package enum Sample {
     /// An authority; its public part is no real key, which is nothing to a store.
     package static func authority(
         _ id: String, _ kind: AuthorityRecord.Kind = .x509, _ state: AuthorityRecord.State = .active,
-        notBefore: Date = start, lifetime: TimeInterval = 86_400
+        server: ServerID? = server, notBefore: Date = start, lifetime: TimeInterval = 86_400
     ) -> AuthorityRecord {
         AuthorityRecord(
-            id: id, kind: kind, state: state, notBefore: notBefore, notAfter: notBefore + lifetime,
-            keyName: "\(kind.rawValue)-\(id)", publicDER: [0x30, 0x03, 0x00, 0xFF, 0x80])
+            id: id, kind: kind, state: state, origin: .server(server, keyName: "\(kind.rawValue)-\(id)"),
+            notBefore: notBefore, notAfter: notBefore + lifetime, publicDER: [0x30, 0x03, 0x00, 0xFF, 0x80])
     }
+
+    /// The server that tests speak of, and another one.
+    package static let server = ServerID("0b7c5a1e-0000-4000-8000-000000000001")
+    package static let otherServer = ServerID("0b7c5a1e-0000-4000-8000-000000000002")
 }

@@ -12,10 +12,10 @@ package protocol IssuerClient: Sendable {
         held: [String: AuthorizedEntry]
     ) async throws(IssuerClientError) -> [String: AuthorizedEntry]
 
-    /// The trust domain's bundle.
+    /// The trust domain's bundle, and which of its authorities are tainted.
     ///
     /// - Throws: ``IssuerClientError``.
-    func bundle() async throws(IssuerClientError) -> TrustBundle
+    func bundle() async throws(IssuerClientError) -> (bundle: TrustBundle, tainted: TaintedAuthorities)
 
     /// X.509-SVIDs for signing requests.
     ///

@@ -13,42 +13,12 @@ typedef CK_ULONG CK_RV;
 typedef CK_ULONG CK_SLOT_ID;
 typedef CK_ULONG CK_SESSION_HANDLE;
 typedef CK_ULONG CK_OBJECT_HANDLE;
-typedef unsigned char CK_BBOOL;
-
-typedef struct {
-    unsigned char major;
-    unsigned char minor;
-} CK_VERSION;
-
-typedef struct {
-    unsigned char label[32];
-    unsigned char manufacturer[32];
-    unsigned char model[16];
-    unsigned char serial_number[16];
-    CK_ULONG flags;
-    // Numbers of sessions, lengths of PINs and sizes of memory.
-    CK_ULONG counts[10];
-    CK_VERSION hardware_version;
-    CK_VERSION firmware_version;
-    unsigned char utc_time[16];
-} CK_TOKEN_INFO;
-
-typedef struct {
-    CK_ULONG mechanism;
-    void *parameter;
-    CK_ULONG parameter_length;
-} CK_MECHANISM;
-
-typedef struct {
-    CK_ULONG type;
-    void *value;
-    CK_ULONG value_length;
-} CK_ATTRIBUTE;
 
 // Results.
 #define CKR_OK 0x0UL
 #define CKR_SLOT_ID_INVALID 0x3UL
 #define CKR_GENERAL_ERROR 0x5UL
+#define CKR_ARGUMENTS_BAD 0x7UL
 #define CKR_FUNCTION_FAILED 0x6UL
 #define CKR_ATTRIBUTE_TYPE_INVALID 0x12UL
 #define CKR_DEVICE_ERROR 0x30UL
@@ -73,11 +43,8 @@ typedef struct {
 #define CKR_CRYPTOKI_ALREADY_INITIALIZED 0x191UL
 
 // Flags.
-#define CKF_OS_LOCKING_OK 0x2UL
 #define CKF_RW_SESSION 0x2UL
 #define CKF_SERIAL_SESSION 0x4UL
-#define CKF_TOKEN_INITIALIZED 0x400UL
-#define CKU_USER 1UL
 
 // Objects, keys and their attributes.
 #define CKO_PUBLIC_KEY 2UL
@@ -119,22 +86,32 @@ mintmark_pkcs11 *mintmark_pkcs11_load(const char *path, char *reason, size_t rea
 // Called with locks of the operating system, so that the other functions may be called from any thread.
 CK_RV mintmark_pkcs11_initialize(mintmark_pkcs11 *module);
 CK_RV mintmark_pkcs11_slots(mintmark_pkcs11 *module, CK_SLOT_ID *slots, CK_ULONG *count);
-CK_RV mintmark_pkcs11_token(mintmark_pkcs11 *module, CK_SLOT_ID slot, CK_TOKEN_INFO *info);
+// The label of the token in a slot, padded with spaces. CKR_TOKEN_NOT_RECOGNIZED for one that was never initialized.
+CK_RV mintmark_pkcs11_label(mintmark_pkcs11 *module, CK_SLOT_ID slot, uint8_t label[32]);
 CK_RV mintmark_pkcs11_open(mintmark_pkcs11 *module, CK_SLOT_ID slot, CK_ULONG flags, CK_SESSION_HANDLE *session);
 CK_RV mintmark_pkcs11_close(mintmark_pkcs11 *module, CK_SESSION_HANDLE session);
 CK_RV mintmark_pkcs11_close_all(mintmark_pkcs11 *module, CK_SLOT_ID slot);
 CK_RV mintmark_pkcs11_login(mintmark_pkcs11 *module, CK_SESSION_HANDLE session, const uint8_t *pin, CK_ULONG length);
 CK_RV mintmark_pkcs11_destroy(mintmark_pkcs11 *module, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object);
-CK_RV mintmark_pkcs11_attributes(
-    mintmark_pkcs11 *module, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *attributes,
-    CK_ULONG count);
+// Reads one attribute. `*length` is the room on the way in and the length on the way out.
+CK_RV mintmark_pkcs11_attribute(
+    mintmark_pkcs11 *module, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ULONG type, uint8_t *value,
+    CK_ULONG *length);
+
+// Templates say what objects have, or are to have. They are given as bytes: for each attribute its type, the length of
+// its value and the value, each of the three beginning at a multiple of the size of a number.
+#define MINTMARK_PKCS11_MAXIMUM_ATTRIBUTES 16
+
+// How this machine keeps a number.
+void mintmark_pkcs11_write(CK_ULONG number, uint8_t bytes[sizeof(CK_ULONG)]);
+
 // Finds up to `*found` objects, and says how many there were.
 CK_RV mintmark_pkcs11_find(
-    mintmark_pkcs11 *module, CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, CK_ULONG count,
+    mintmark_pkcs11 *module, CK_SESSION_HANDLE session, const uint8_t *template, size_t length,
     CK_OBJECT_HANDLE *objects, CK_ULONG *found);
 CK_RV mintmark_pkcs11_generate(
-    mintmark_pkcs11 *module, CK_SESSION_HANDLE session, CK_ULONG mechanism, CK_ATTRIBUTE *public_template,
-    CK_ULONG public_count, CK_ATTRIBUTE *private_template, CK_ULONG private_count, CK_OBJECT_HANDLE *public_key,
+    mintmark_pkcs11 *module, CK_SESSION_HANDLE session, CK_ULONG mechanism, const uint8_t *public_template,
+    size_t public_length, const uint8_t *private_template, size_t private_length, CK_OBJECT_HANDLE *public_key,
     CK_OBJECT_HANDLE *private_key);
 // Begins and ends one signature. `*signature_length` is the room on the way in and the length on the way out.
 CK_RV mintmark_pkcs11_sign(

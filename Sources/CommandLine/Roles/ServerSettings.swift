@@ -91,7 +91,8 @@ package struct ServerSettings: Sendable {
     func issuer(in state: StateFolder) -> IssuerConfiguration {
         var configuration = IssuerConfiguration(
             trustDomain: trustDomain, databasePath: state.file("mintmark.db"), keyFolder: state.file("keys"),
-            adminSocket: adminSocket, listener: .tcp(host: bindAddress, port: bindPort), authorities: authorities,
+            serverIDPath: state.file("server-id"), adminSocket: adminSocket,
+            listener: .tcp(host: bindAddress, port: bindPort), authorities: authorities,
             svids: svids, assurance: assurance, legacyAgents: legacyAgents)
         configuration.keyStore = keyStore
         configuration.upstream = upstream

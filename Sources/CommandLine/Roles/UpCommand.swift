@@ -75,7 +75,7 @@ struct UpCommand: AsyncParsableCommand {
         let issuer = try await Issuer(
             IssuerConfiguration(
                 trustDomain: trustDomain, databasePath: state.file("mintmark.db"), keyFolder: state.file("keys"),
-                adminSocket: try UnixSocketPath(state.file("admin.sock")),
+                serverIDPath: state.file("server-id"), adminSocket: try UnixSocketPath(state.file("admin.sock")),
                 authorities: .init(lifetime: caTtl.duration, x509KeyType: caKeyType, jwtKeyType: jwtKeyType),
                 svids: .init(
                     x509TTL: x509Ttl.duration, jwtTTL: jwtTtl.duration,

@@ -8,9 +8,11 @@ package enum LeafSigner {
     /// Signs what the permit allows, and checks what came out before it leaves.
     ///
     /// - Parameter permit: Used up.
-    /// - Returns: The leaf.
+    /// - Returns: The leaf, and its DER.
     /// - Throws: `signingFailed` or `lintFailed`.
-    package static func sign(_ permit: consuming SigningPermit) throws(IssuanceError) -> Certificate {
+    package static func sign(
+        _ permit: consuming SigningPermit
+    ) throws(IssuanceError) -> (leaf: Certificate, der: [UInt8]) {
         let (template, authority) = (permit.template, permit.authority)
         let leaf: Certificate
         do {
@@ -56,11 +58,12 @@ package enum LeafSigner {
     /// Reads the signed bytes back as a stranger would.
     private static func validate(
         _ signed: Certificate, against template: LeafTemplate, authority: X509Authority
-    ) throws(IssuanceError) -> Certificate {
-        let leaf: Certificate
+    ) throws(IssuanceError) -> (leaf: Certificate, der: [UInt8]) {
+        let (leaf, der): (Certificate, [UInt8])
         let id: SPIFFEID
         do {
-            leaf = try DERConcatenation.certificate(in: try signed.derBytes()[...])
+            der = try signed.derBytes()
+            leaf = try DERConcatenation.certificate(in: der[...])
             id = try X509SVIDProfile.checkLeaf(leaf)
         } catch {
             throw .lintFailed(detail: "signed leaf: \(error)")
@@ -72,6 +75,6 @@ package enum LeafSigner {
         guard authority.certificate.publicKey.isValidSignature(leaf.signature, for: leaf) else {
             throw .lintFailed(detail: "signature of the leaf is not the authority's")
         }
-        return leaf
+        return (leaf, der)
     }
 }

@@ -45,8 +45,9 @@ package enum LeafLint {
         guard template.id.trustDomain == trustDomain else { throw .foreignTrustDomain(template.id) }
         guard template.id.hasPath else { throw .lintFailed(detail: "leaf names the trust domain itself (X509-03)") }
         guard template.publicKey != authority.certificate.publicKey else { throw .keyOfAuthority }
-        let ca = authority.certificate
-        guard ca.notValidBefore <= template.validity.lowerBound, template.validity.upperBound <= ca.notValidAfter else {
+        let allowed = authority.validity
+        guard allowed.lowerBound <= template.validity.lowerBound, template.validity.upperBound <= allowed.upperBound
+        else {
             throw .lintFailed(detail: "validity is not within the authority's")
         }
         guard !template.validity.isEmpty else { throw .lintFailed(detail: "validity is empty") }

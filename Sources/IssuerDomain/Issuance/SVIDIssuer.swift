@@ -33,12 +33,13 @@ package struct SVIDIssuer: Sendable {
     ///
     /// - Throws: ``IssuanceError``.
     package func x509SVID(
-        for entry: Entry, request: SigningRequest, now: Date, using entropy: inout some Entropy
+        for entry: Entry, request: SigningRequest, ceilings: [LifetimeCeiling] = [], now: Date,
+        using entropy: inout some Entropy
     ) throws(IssuanceError) -> IssuedX509SVID {
         try x509SVID(
             id: entry.contents.spiffeID, request: request, dnsNames: entry.contents.dnsNames,
-            asked: entry.contents.x509TTL, defaultTTL: settings.x509TTL, end: entry.contents.expiresAt, now: now,
-            using: &entropy)
+            asked: entry.contents.x509TTL, defaultTTL: settings.x509TTL, end: entry.contents.expiresAt,
+            ceilings: ceilings, now: now, using: &entropy)
     }
 
     /// Issues an X.509-SVID for a name: an agent's, the server's own, or one that an admin mints.
@@ -50,53 +51,54 @@ package struct SVIDIssuer: Sendable {
     ///   - asked: The lifetime wanted; nil for the default.
     ///   - defaultTTL: The lifetime when none is wanted.
     ///   - end: What the SVID may not outlive; nil for only the authority.
+    ///   - ceilings: Whatever else it may not outlive.
     ///   - now: The time.
     ///   - entropy: For the serial number.
     /// - Returns: The SVID, with the rule that set its end.
     /// - Throws: ``IssuanceError``.
     package func x509SVID(
         id: SPIFFEID, request: SigningRequest, dnsNames: [String] = [], asked: Duration?, defaultTTL: Duration,
-        end: Date? = nil, now: Date, using entropy: inout some Entropy
+        end: Date? = nil, ceilings: [LifetimeCeiling] = [], now: Date, using entropy: inout some Entropy
     ) throws(IssuanceError) -> IssuedX509SVID {
         let authority = authorities.snapshot.x509
         let lifetime = try LifetimeDecision(
-            asked: asked ?? defaultTTL, isDefault: asked == nil, entryEnd: end,
-            authority: authority.certificate.notValidBefore..<authority.certificate.notValidAfter, now: now)
+            asked: asked ?? defaultTTL, isDefault: asked == nil, entryEnd: end, ceilings: ceilings,
+            authority: authority.validity, now: now)
         let template = LeafTemplate(
             id: id, publicKey: request.publicKey, validity: lifetime.validity, dnsNames: dnsNames,
             serial: SerialNumber.positive(entropy.bytes(16)))
         let permit = try LeafLint.check(template, under: authority, trustDomain: trustDomain)
-        let leaf = try LeafSigner.sign(permit)
-        do {
-            return IssuedX509SVID(
-                id: id, chain: [try leaf.derBytes()], serial: SerialNumber.text(template.serial), lifetime: lifetime)
-        } catch { throw .signingFailed(detail: "\(error)") }
+        let leaf = try LeafSigner.sign(permit).der
+        return IssuedX509SVID(
+            id: id, chain: [leaf] + authority.chain, serial: SerialNumber.text(template.serial), lifetime: lifetime,
+            authorityID: authority.record.id)
     }
 
     /// Issues a JWT-SVID for a registered workload (JWT-01..12).
     ///
     /// - Throws: ``IssuanceError``.
     package func jwtSVID(
-        for entry: Entry, audience: [String], now: Date, using entropy: inout some Entropy
+        for entry: Entry, audience: [String], ceilings: [LifetimeCeiling] = [], now: Date,
+        using entropy: inout some Entropy
     ) throws(IssuanceError) -> IssuedJWTSVID {
         try jwtSVID(
             id: entry.contents.spiffeID, audience: audience, asked: entry.contents.jwtTTL,
-            end: entry.contents.expiresAt, now: now, using: &entropy)
+            end: entry.contents.expiresAt, ceilings: ceilings, now: now, using: &entropy)
     }
 
     /// Issues a JWT-SVID for a name.
     ///
     /// - Throws: ``IssuanceError``.
     package func jwtSVID(
-        id: SPIFFEID, audience: [String], asked: Duration?, end: Date? = nil, now: Date,
-        using entropy: inout some Entropy
+        id: SPIFFEID, audience: [String], asked: Duration?, end: Date? = nil, ceilings: [LifetimeCeiling] = [],
+        now: Date, using entropy: inout some Entropy
     ) throws(IssuanceError) -> IssuedJWTSVID {
         guard id.trustDomain == trustDomain else { throw .foreignTrustDomain(id) }
         guard id.hasPath else { throw .lintFailed(detail: "subject names the trust domain itself (C-13)") }
         let audience = try AudienceRule.check(audience)
         let authority = authorities.snapshot.jwt
         let lifetime = try LifetimeDecision(
-            asked: asked ?? settings.jwtTTL, isDefault: asked == nil, entryEnd: end,
+            asked: asked ?? settings.jwtTTL, isDefault: asked == nil, entryEnd: end, ceilings: ceilings,
             authority: authority.record.notBefore..<authority.record.notAfter, now: now)
         return try JWTSigner.sign(
             JWTTemplate(
@@ -114,6 +116,8 @@ package struct IssuedX509SVID: Sendable {
     /// Lower-case hex.
     package let serial: String
     package let lifetime: LifetimeDecision
+    /// Which authority signed it.
+    package let authorityID: String
 }
 
 /// A JWT-SVID that passed every check.

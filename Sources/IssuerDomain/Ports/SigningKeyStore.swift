@@ -39,6 +39,9 @@ package protocol SigningKeyStore: Sendable {
 package protocol SigningKey: Sendable {
     var type: SigningKeyType { get }
 
+    /// Whether something other than this process makes the signatures, so that none leaves unchecked.
+    var signsElsewhere: Bool { get }
+
     /// For signing certificates.
     var certificateKey: Certificate.PrivateKey { get }
 

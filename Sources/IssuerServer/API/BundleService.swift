@@ -1,6 +1,7 @@
 internal import GRPCCore
 internal import IssuerAPIProtos
 internal import IssuerDomain
+internal import Platform
 
 /// `spire.api.server.bundle.v1.Bundle`.
 ///
@@ -8,6 +9,8 @@ internal import IssuerDomain
 struct BundleService: Spire_Api_Server_Bundle_V1_Bundle.SimpleServiceProtocol {
     let access: AccessControl
     let authorities: AuthorityKeeper
+    let entries: EntryRegistrar
+    let clock: any WallClock
 
     func getBundle(
         request: Spire_Api_Server_Bundle_V1_GetBundleRequest, context: ServerContext
@@ -26,13 +29,15 @@ struct BundleService: Spire_Api_Server_Bundle_V1_Bundle.SimpleServiceProtocol {
     func appendBundle(
         request: Spire_Api_Server_Bundle_V1_AppendBundleRequest, context: ServerContext
     ) async throws -> Spire_Api_Types_Bundle {
-        throw RPCError(code: .unimplemented, message: "AppendBundle is not implemented")
+        try access.requireLocal(context)
+        return try await OwnBundleChanges(authorities: authorities).append(request, now: clock.now)
     }
 
     func publishJWTAuthority(
         request: Spire_Api_Server_Bundle_V1_PublishJWTAuthorityRequest, context: ServerContext
     ) async throws -> Spire_Api_Server_Bundle_V1_PublishJWTAuthorityResponse {
-        throw RPCError(code: .unimplemented, message: "PublishJWTAuthority is not implemented")
+        try OwnBundleChanges.requireDownstream(context, entries: entries, now: clock.now)
+        return try await OwnBundleChanges(authorities: authorities).publish(request, now: clock.now)
     }
 
     func publishWITAuthority(

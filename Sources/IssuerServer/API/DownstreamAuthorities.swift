@@ -74,7 +74,7 @@ struct DownstreamAuthorities: Sendable {
         certificate: [UInt8], _ snapshot: AuthorityKeeper.Snapshot
     ) throws(IssuanceError) -> Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse {
         var response = Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse()
-        response.caCertChain = [Data(certificate)]
+        response.caCertChain = ([certificate] + snapshot.x509.chain).map { Data($0) }
         for authority in snapshot.bundle.x509.authorities {
             response.x509Authorities.append(Data(try authority.bytes()))
         }

@@ -52,8 +52,14 @@ package struct Issuer: Sendable {
             store = try SQLiteStore(path: configuration.databasePath, trustDomain: configuration.trustDomain)
             let keys = try await configuration.keyStore.open(
                 folder: configuration.keyFolder, files: files, logger: logger)
+            var entropy = SystemEntropy()
+            let server = try ServerIDFile(path: configuration.serverIDPath, files: files).load(using: &entropy)
+            if !keys.outlivesProcess { try await ForgottenAuthorities.retire(of: server, in: store) }
             authorities = try await AuthorityKeeper(
-                trustDomain: configuration.trustDomain, settings: configuration.authorities, store: store, keys: keys,
+                trustDomain: configuration.trustDomain, settings: configuration.authorities, server: server,
+                store: store, keys: keys,
+                upstream: configuration.upstream?.open(
+                    trustDomain: configuration.trustDomain, clock: clock, files: files, logger: logger),
                 feed: feed, now: clock.now, using: SystemEntropy(), logger: logger)
             entries = try await EntryRegistrar(
                 trustDomain: configuration.trustDomain, defaults: configuration.assurance, store: store, feed: feed)
@@ -65,6 +71,9 @@ package struct Issuer: Sendable {
             throw StartFailure.describe(error, configuration: configuration)
         }
         legacyAgents = LegacyAgents(configuration.legacyAgents, logger: logger)
+        for advice in LifetimeAdvice.all(about: configuration.svids, under: configuration.authorities) {
+            logger.warning("lifetimes do not fit", metadata: ["warning": "\(advice)"])
+        }
         if configuration.assurance.program < .boundImage {
             logger.warning(
                 "default_min_assurance is below 2",
@@ -131,6 +140,11 @@ package struct Issuer: Sendable {
                     transport: IdentifyingTransport(local) { ($0 as? LocalCaller).map { .local($0.credentials) } },
                     services: api)),
             LoopService { try await tend() },
+            LoopService {
+                await authorities.followUpstream(clock: clock, using: SystemEntropy(), logger: logger)
+                // Without an upstream, or after its last word, there is nothing more to do until the end.
+                try await clock.sleep(until: .distantFuture)
+            },
         ]
         if let tcp {
             services.append(
@@ -170,7 +184,8 @@ package struct Issuer: Sendable {
                     access: access, entries: entries, authorities: authorities,
                     trustDomain: configuration.trustDomain, defaultLifetime: configuration.authorities.lifetime,
                     clock: clock, logger: logger), clock: clock, logger: logger),
-            BundleService(access: access, authorities: authorities),
+            BundleService(access: access, authorities: authorities, entries: entries, clock: clock),
+            LocalAuthorityService(access: access, authorities: authorities, clock: clock, logger: logger),
             PropagationService(access: access, entries: entries, agents: agents, feed: feed, clock: clock),
             IncidentService(access: access, recorded: recordedIncidents, logger: logger),
             HealthService { authorities.snapshot.x509.record.notAfter > clock.now },
@@ -182,7 +197,8 @@ package struct Issuer: Sendable {
         while true {
             do {
                 try await authorities.tend(now: clock.now, using: SystemEntropy())
-                try serverSVID.renewIfDue(issuer: svids, now: clock.now, using: SystemEntropy())
+                try serverSVID.renewIfDue(
+                    issuer: svids, spoiled: authorities.snapshot.spoiled, now: clock.now, using: SystemEntropy())
                 try await agents.pruneTokens(now: clock.now)
                 try await pruneEntries()
             } catch let error as CancellationError {

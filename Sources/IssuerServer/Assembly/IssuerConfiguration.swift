@@ -13,6 +13,8 @@ package struct IssuerConfiguration: Sendable {
     package var keyStore = KeyStoreSettings.disk(secret: nil)
     /// What stands above this issuer; nil when it vouches for itself.
     package var upstream: UpstreamSettings?
+    /// Where this server keeps which of the trust domain's servers it is.
+    package var serverIDPath: String
     package var adminSocket: UnixSocketPath
     /// Where agents connect; nil when the only agent is in the same process.
     package var listener: ListeningEndpoint?
@@ -23,14 +25,16 @@ package struct IssuerConfiguration: Sendable {
     package var legacyAgents: LegacyAgentPolicy
 
     package init(
-        trustDomain: TrustDomain, databasePath: String, keyFolder: String, adminSocket: UnixSocketPath,
-        listener: ListeningEndpoint? = nil, authorities: AuthorityKeeper.Settings = .init(),
+        trustDomain: TrustDomain, databasePath: String, keyFolder: String, serverIDPath: String,
+        adminSocket: UnixSocketPath, listener: ListeningEndpoint? = nil,
+        authorities: AuthorityKeeper.Settings = .init(),
         svids: SVIDIssuer.Settings = .init(), assurance: AssuranceDefaults = .init(),
         legacyAgents: LegacyAgentPolicy = .serve
     ) {
         self.trustDomain = trustDomain
         self.databasePath = databasePath
         self.keyFolder = keyFolder
+        self.serverIDPath = serverIDPath
         self.adminSocket = adminSocket
         self.listener = listener
         self.authorities = authorities

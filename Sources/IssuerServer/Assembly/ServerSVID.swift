@@ -13,6 +13,7 @@ final class ServerSVID: Sendable {
     private struct Current {
         let material: TLSMaterial
         let due: Date
+        let authorityID: String
     }
 
     private let current: Mutex<Current>
@@ -27,9 +28,11 @@ final class ServerSVID: Sendable {
     /// What to present to agents now.
     var material: TLSMaterial { current.withLock { $0.material } }
 
-    /// Replaces the SVID when half of its life is over.
-    func renewIfDue(issuer: SVIDIssuer, now: Date, using entropy: some Entropy) throws {
-        guard current.withLock({ $0.due <= now }) else { return }
+    /// Replaces the SVID when half of its life is over, and at once when what signed it is tainted.
+    ///
+    /// - Parameter spoiled: IDs of authorities whose SVIDs are to be replaced.
+    func renewIfDue(issuer: SVIDIssuer, spoiled: Set<String>, now: Date, using entropy: some Entropy) throws {
+        guard current.withLock({ $0.due <= now || spoiled.contains($0.authorityID) }) else { return }
         let renewed = try Self.issue(by: issuer, now: now, using: entropy)
         current.withLock { $0 = renewed }
     }
@@ -45,6 +48,7 @@ final class ServerSVID: Sendable {
         let validity = svid.lifetime.validity
         return Current(
             material: try TLSMaterial(chain: svid.chain, key: key.derRepresentation),
-            due: validity.lowerBound + validity.upperBound.timeIntervalSince(validity.lowerBound) / 2)
+            due: validity.lowerBound + validity.upperBound.timeIntervalSince(validity.lowerBound) / 2,
+            authorityID: svid.authorityID)
     }
 }

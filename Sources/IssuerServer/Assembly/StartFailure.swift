@@ -40,7 +40,10 @@ enum StartFailure {
         switch error {
         case .clockBeforeAuthority:
             Failure(.refused, "\(error)", hint: "set the clock of this machine (timedatectl status), then start again")
-        case .damaged, .refused, .store, .keyStore:
+        case .upstream:
+            Failure(
+                .unreachable, "\(error)", hint: "see that the upstream authority can be reached and knows this server")
+        case .damaged, .refused, .store, .notAllowed, .keyStore:
             Failure(.refused, "\(error)", hint: "restore a backup of the state folder")
         }
     }

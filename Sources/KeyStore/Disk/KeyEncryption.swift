@@ -105,23 +105,25 @@ package final class KeyEncryption: Sendable {
     /// - Throws: `failed` when there is no memory for it.
     func derive(_ derivation: Derivation) throws(KeyStoreError) -> Derived {
         if let known = derived.withLock({ $0[derivation] }) { return known }
-        let bytes: [UInt8]
+        let root: SymmetricKey
         do {
-            let length = 32 + Derived.checkLength
             switch derivation.function {
             case .scrypt(let cost, let blockSize, let parallelism):
-                bytes = try KDF.Scrypt.deriveKey(
-                    from: secret.exposed, salt: derivation.salt, outputByteCount: length, rounds: 1 << cost,
-                    blockSize: blockSize, parallelism: parallelism
-                ).withUnsafeBytes { Array($0) }
+                root = try KDF.Scrypt.deriveKey(
+                    from: secret.exposed, salt: derivation.salt, outputByteCount: 32, rounds: 1 << cost,
+                    blockSize: blockSize, parallelism: parallelism)
             case .hkdf:
-                bytes = HKDF<SHA256>.deriveKey(
+                root = HKDF<SHA256>.deriveKey(
                     inputKeyMaterial: SymmetricKey(data: secret.exposed), salt: derivation.salt,
-                    info: Array("mintmark signing key".utf8), outputByteCount: length
-                ).withUnsafeBytes { Array($0) }
+                    info: Array("mintmark key file".utf8), outputByteCount: 32)
             }
         } catch { throw .failed(detail: "the key that encrypts keys cannot be derived") }
-        let made = Derived(key: SymmetricKey(data: bytes[..<32]), check: Array(bytes[32...]))
+        let made = Derived(
+            key: HKDF<SHA256>.deriveKey(
+                inputKeyMaterial: root, info: Array("mintmark key encryption".utf8), outputByteCount: 32),
+            check: Array(
+                HMAC<SHA256>.authenticationCode(for: Array("mintmark key check".utf8), using: root)
+                    .prefix(Derived.checkLength)))
         derived.withLock { $0[derivation] = made }
         return made
     }

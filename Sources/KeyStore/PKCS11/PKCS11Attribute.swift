@@ -10,23 +10,23 @@ struct PKCS11Attribute: Hashable {
     static func flag(_ type: CK_ULONG, _ value: Bool) -> PKCS11Attribute { .init(type: type, value: [value ? 1 : 0]) }
 
     static func number(_ type: CK_ULONG, _ value: CK_ULONG) -> PKCS11Attribute {
-        .init(type: type, value: withUnsafeBytes(of: value) { Array($0) })
+        .init(type: type, value: bytes(of: value))
     }
 
-    /// Lends attributes to a call in the shape that the standard has for them.
-    static func with<Value>(
-        _ attributes: [PKCS11Attribute], _ body: (UnsafeMutablePointer<CK_ATTRIBUTE>?, CK_ULONG) -> Value
-    ) -> Value {
-        var values = attributes.flatMap(\.value)
-        return values.withUnsafeMutableBytes { buffer in
-            var position = 0
-            var lines = attributes.map { attribute in
-                defer { position += attribute.value.count }
-                return CK_ATTRIBUTE(
-                    type: attribute.type, value: buffer.baseAddress.map { $0 + position },
-                    value_length: CK_ULONG(attribute.value.count))
-            }
-            return lines.withUnsafeMutableBufferPointer { body($0.baseAddress, CK_ULONG($0.count)) }
+    /// Attributes as calls take them.
+    static func template(_ attributes: [PKCS11Attribute]) -> [UInt8] {
+        attributes.flatMap { attribute in
+            let padding = (unit - attribute.value.count % unit) % unit
+            return bytes(of: attribute.type) + bytes(of: CK_ULONG(attribute.value.count)) + attribute.value
+                + [UInt8](repeating: 0, count: padding)
         }
+    }
+
+    private static let unit = MemoryLayout<CK_ULONG>.size
+
+    private static func bytes(of number: CK_ULONG) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: unit)
+        mintmark_pkcs11_write(number, &bytes)
+        return bytes
     }
 }

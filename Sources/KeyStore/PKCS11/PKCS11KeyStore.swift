@@ -57,7 +57,7 @@ package final class PKCS11KeyStore: SigningKeyStore {
         try await aside { [token] () throws(KeyStoreError) in
             try token.use { session throws(PKCS11Failure) in
                 let found = try token.module.find(
-                    session, [.number(CKA_CLASS, CKO_PRIVATE_KEY)], limit: Self.maximumKeys)
+                    [.number(CKA_CLASS, CKO_PRIVATE_KEY)], limit: Self.maximumKeys, session)
                 var names: [String] = []
                 for object in found {
                     guard let label = try token.module.attribute(CKA_LABEL, of: object, session),
@@ -77,7 +77,7 @@ package final class PKCS11KeyStore: SigningKeyStore {
             try token.use { session throws(PKCS11Failure) in
                 for type in [CKO_PRIVATE_KEY, CKO_PUBLIC_KEY] {
                     let found = try token.module.find(
-                        session, [.number(CKA_CLASS, type), .bytes(CKA_LABEL, Array(Self.label(name).utf8))], limit: 16)
+                        [.number(CKA_CLASS, type), .bytes(CKA_LABEL, Array(Self.label(name).utf8))], limit: 16, session)
                     for object in found { try token.module.destroy(object, session) }
                 }
             }
@@ -94,7 +94,7 @@ package final class PKCS11KeyStore: SigningKeyStore {
             }
             try keepsSecret(handle, name: name, session)
             let found = try token.module.find(
-                session, [.number(CKA_CLASS, CKO_PUBLIC_KEY), .bytes(CKA_LABEL, Array(Self.label(name).utf8))], limit: 2
+                [.number(CKA_CLASS, CKO_PUBLIC_KEY), .bytes(CKA_LABEL, Array(Self.label(name).utf8))], limit: 2, session
             )
             guard found.count == 1, let object = found.first else { throw .store(.damaged(name: name)) }
             return try readPublicKey(object, name: name, session)

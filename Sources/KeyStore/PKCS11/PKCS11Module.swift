@@ -50,11 +50,9 @@ final class PKCS11Module: @unchecked Sendable {
         try check(mintmark_pkcs11_slots(module, &slots, &count), "C_GetSlotList")
         var found: [CK_SLOT_ID] = []
         for slot in slots.prefix(Int(clamping: count)) {
-            var info = CK_TOKEN_INFO()
-            guard mintmark_pkcs11_token(module, slot, &info) == CKR_OK, info.flags & CKF_TOKEN_INITIALIZED != 0 else {
-                continue
-            }
-            let bytes = withUnsafeBytes(of: info.label) { Array($0) }
+            var bytes = [UInt8](repeating: 0, count: 32)
+            // Others may be empty, or not answer.
+            guard mintmark_pkcs11_label(module, slot, &bytes) == CKR_OK else { continue }
             let padding = bytes.reversed().prefix { $0 == UInt8(ascii: " ") || $0 == 0 }.count
             if Array(label.utf8) == bytes.dropLast(padding) { found.append(slot) }
         }
@@ -87,15 +85,17 @@ final class PKCS11Module: @unchecked Sendable {
     /// - Parameters:
     ///   - template: What they must have.
     ///   - limit: The most that are looked at.
+    ///   - session: A session that is logged in.
+    /// - Returns: Their handles.
+    /// - Throws: ``PKCS11Failure``.
     func find(
-        _ session: CK_SESSION_HANDLE, _ template: [PKCS11Attribute], limit: Int
+        _ template: [PKCS11Attribute], limit: Int, _ session: CK_SESSION_HANDLE
     ) throws(PKCS11Failure) -> [CK_OBJECT_HANDLE] {
+        let bytes = PKCS11Attribute.template(template)
         var objects = [CK_OBJECT_HANDLE](repeating: 0, count: limit)
         var count = CK_ULONG(limit)
-        let code = PKCS11Attribute.with(template) { pointer, length in
-            mintmark_pkcs11_find(module, session, pointer, length, &objects, &count)
-        }
-        try check(code, "C_FindObjects")
+        try check(
+            mintmark_pkcs11_find(module, session, bytes, bytes.count, &objects, &count), "C_FindObjects")
         return Array(objects.prefix(Int(clamping: count)))
     }
 
@@ -105,11 +105,8 @@ final class PKCS11Module: @unchecked Sendable {
     ) throws(PKCS11Failure) -> [UInt8]? {
         var bytes = [UInt8](repeating: 0, count: 2048)
         let room = CK_ULONG(bytes.count)
-        let (code, length) = bytes.withUnsafeMutableBytes { buffer in
-            var attribute = CK_ATTRIBUTE(type: type, value: buffer.baseAddress, value_length: room)
-            let code = mintmark_pkcs11_attributes(module, session, object, &attribute, 1)
-            return (code, attribute.value_length)
-        }
+        var length = room
+        let code = mintmark_pkcs11_attribute(module, session, object, type, &bytes, &length)
         // Not there, not shown, or longer than anything that is asked for here.
         if code == CKR_ATTRIBUTE_TYPE_INVALID || length > room { return nil }
         try check(code, "C_GetAttributeValue")
@@ -119,14 +116,11 @@ final class PKCS11Module: @unchecked Sendable {
     func generate(
         _ session: CK_SESSION_HANDLE, mechanism: CK_ULONG, publicKey: [PKCS11Attribute], privateKey: [PKCS11Attribute]
     ) throws(PKCS11Failure) -> (publicKey: CK_OBJECT_HANDLE, privateKey: CK_OBJECT_HANDLE) {
+        let (publicBytes, privateBytes) = (PKCS11Attribute.template(publicKey), PKCS11Attribute.template(privateKey))
         var made: (publicKey: CK_OBJECT_HANDLE, privateKey: CK_OBJECT_HANDLE) = (0, 0)
-        let code = PKCS11Attribute.with(publicKey) { publicPointer, publicCount in
-            PKCS11Attribute.with(privateKey) { privatePointer, privateCount in
-                mintmark_pkcs11_generate(
-                    module, session, mechanism, publicPointer, publicCount, privatePointer, privateCount,
-                    &made.publicKey, &made.privateKey)
-            }
-        }
+        let code = mintmark_pkcs11_generate(
+            module, session, mechanism, publicBytes, publicBytes.count, privateBytes, privateBytes.count,
+            &made.publicKey, &made.privateKey)
         try check(code, "C_GenerateKeyPair")
         return made
     }

@@ -88,7 +88,7 @@ final class PKCS11Token: Sendable {
     ) throws(PKCS11Failure) -> CK_OBJECT_HANDLE? {
         if let known = state.withLock({ $0.connection?.keys[label] }) { return known }
         let found = try module.find(
-            session, [.number(CKA_CLASS, CKO_PRIVATE_KEY), .bytes(CKA_LABEL, Array(label.utf8))], limit: 2)
+            [.number(CKA_CLASS, CKO_PRIVATE_KEY), .bytes(CKA_LABEL, Array(label.utf8))], limit: 2, session)
         guard found.count < 2 else { throw .store(.failed(detail: "the token has two keys labelled '\(label)'")) }
         if let handle = found.first { state.withLock { $0.connection?.keys[label] = handle } }
         return found.first

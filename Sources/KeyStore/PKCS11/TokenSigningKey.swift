@@ -16,6 +16,8 @@ package struct TokenSigningKey: SigningKey {
 
     package var type: SigningKeyType { publicKey.type }
 
+    package var signsElsewhere: Bool { true }
+
     package var certificateKey: Certificate.PrivateKey { Certificate.PrivateKey(TokenCertificateKey(key: self)) }
 
     package var publicKeyDER: Data { publicKey.derRepresentation }

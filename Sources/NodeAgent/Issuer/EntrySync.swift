@@ -188,3 +188,17 @@ extension TrustBundle {
             sequence: wire.sequenceNumber, refreshHint: wire.refreshHint > 0 ? UInt64(wire.refreshHint) : nil)
     }
 }
+
+extension TaintedAuthorities {
+    /// Reads which authorities of a bundle are tainted.
+    init(wire: Spire_Api_Types_Bundle) throws {
+        var identifiers: Set<String> = []
+        for authority in wire.x509Authorities where authority.tainted {
+            for certificate in try DERConcatenation.certificates(in: authority.asn1) {
+                identifiers.insert(AuthorityKeyID.text(of: certificate))
+            }
+        }
+        self.init(
+            authorityKeyIDs: identifiers, keyIDs: Set(wire.jwtAuthorities.filter(\.tainted).map(\.keyID)))
+    }
+}

@@ -56,11 +56,13 @@ package final class GRPCIssuerClient<Transport: ClientTransport>: IssuerClient {
         return entries
     }
 
-    package func bundle() async throws(IssuerClientError) -> TrustBundle {
+    package func bundle() async throws(IssuerClientError) -> (bundle: TrustBundle, tainted: TaintedAuthorities) {
         let wire = try await call { [options] client in
             try await Spire_Api_Server_Bundle_V1_Bundle.Client(wrapping: client).getBundle(.init(), options: options)
         }
-        do { return try TrustBundle(wire: wire, expected: trustDomain) } catch { throw .badAnswer(detail: "\(error)") }
+        do { return (try TrustBundle(wire: wire, expected: trustDomain), try TaintedAuthorities(wire: wire)) } catch {
+            throw .badAnswer(detail: "\(error)")
+        }
     }
 
     package func x509SVIDs(
@@ -96,7 +98,8 @@ package final class GRPCIssuerClient<Transport: ClientTransport>: IssuerClient {
             return HeldJWTSVID(
                 spiffeID: try SPIFFEID(trustDomain: TrustDomain(svid.id.trustDomain), path: svid.id.path),
                 token: SecretText(svid.token), issuedAt: Date(timeIntervalSince1970: TimeInterval(svid.issuedAt)),
-                expiresAt: Date(timeIntervalSince1970: TimeInterval(svid.expiresAt)))
+                expiresAt: Date(timeIntervalSince1970: TimeInterval(svid.expiresAt)),
+                keyID: (try? UnverifiedJWTSVID(parsing: svid.token))?.keyID)
         } catch { throw .badAnswer(detail: "\(error)") }
     }
 

@@ -111,6 +111,15 @@ final class IssuerLink<Transport: ClientTransport>: Sendable {
         return true
     }
 
+    /// Brings the renewal of the identity forward when what signed it has lost its good name.
+    func replaceSigned(by spoiled: SpoiledSVIDs, now: Date) {
+        var entropy = SystemEntropy()
+        current.withLock { identity in
+            guard let spread = identity.flatMap({ spoiled.spread(of: $0.authorityKeyID) }) else { return }
+            identity?.hasten(now: now, within: spread, using: &entropy)
+        }
+    }
+
     /// Whether the identity has ended and only a new token would help.
     var needsToken: Bool { !canReattest && (identity.map { $0.validity.upperBound <= clock.now } ?? false) }
 

@@ -11,7 +11,8 @@ struct NodeIdentity: Sendable {
     let id: SPIFFEID
     let tls: TLSIdentity
     let validity: Range<Date>
-    let renewal: RenewalPlan
+    private(set) var renewal: RenewalPlan
+    let authorityKeyID: String
 
     /// Judges what the issuer sent for a key of this agent.
     init(
@@ -21,11 +22,17 @@ struct NodeIdentity: Sendable {
         id = leaf.id
         tls = TLSIdentity(chain: chain, key: SecretBytes(key.derRepresentation))
         validity = leaf.validity
+        authorityKeyID = leaf.authorityKeyID
         renewal = RenewalPlan(arrived: now, end: leaf.validity.upperBound, using: &entropy)
     }
 }
 
 extension NodeIdentity {
+    /// Brings the renewal forward.
+    mutating func hasten(now: Date, within spread: TimeInterval, using entropy: inout some RandomNumberGenerator) {
+        renewal.hasten(now: now, within: spread, using: &entropy)
+    }
+
     /// Whether one of a bundle's authorities signed it.
     func isIssued(by bundle: TrustBundle) -> Bool {
         guard let der = tls.chain.first, let leaf = try? DERConcatenation.certificate(in: der[...]) else {

@@ -52,7 +52,9 @@ final class SVIDSupply: Sendable {
         let key = JWTCache.Key(entryID: entry.id, entryRevision: entry.revision, audience: audience)
         do {
             let svid = try await issuer.jwtSVID(entryID: entry.id, audience: audience)
-            if !entry.includesJTI { state.withJWTs { $0.insert(svid, for: key) } }
+            // One that was under way while its key was tainted is not kept.
+            let isTainted = svid.keyID.map { state.view.tainted.keyIDs.contains($0) } ?? false
+            if !entry.includesJTI, !isTainted { state.withJWTs { $0.insert(svid, for: key) } }
             return svid
         } catch {
             if !entry.includesJTI, let usable = state.withJWTs({ $0.usable(key, now: clock.now) }) { return usable }
@@ -140,6 +142,10 @@ final class SVIDSupply: Sendable {
                 // An entry that went away or changed meanwhile must not come back with its old identity.
                 for (id, svid) in issued where view.entries[id]?.revision == svid.entryRevision {
                     view.svids[id] = svid
+                    // One that was under way while its authority was tainted is replaced with the others.
+                    guard view.tainted.authorityKeyIDs.contains(svid.authorityKeyID) else { continue }
+                    var entropy = SystemEntropy()
+                    view.svids[id]?.hasten(now: clock.now, within: SpoiledSVIDs.shortestSpread, using: &entropy)
                 }
             }
         }
@@ -160,13 +166,14 @@ enum IssuedChain {
         return HeldX509SVID(
             spiffeID: leaf.id, entryRevision: entry.revision, chain: chain.flatMap { $0 },
             key: SecretBytes(key.derRepresentation), validity: leaf.validity,
-            renewal: RenewalPlan(arrived: now, end: leaf.validity.upperBound, using: &entropy))
+            renewal: RenewalPlan(arrived: now, end: leaf.validity.upperBound, using: &entropy),
+            authorityKeyID: leaf.authorityKeyID)
     }
 
     /// Judges a chain's leaf by the profile and against the key.
     static func leaf(
         of chain: [[UInt8]], key: P256.Signing.PrivateKey
-    ) throws -> (id: SPIFFEID, validity: Range<Date>) {
+    ) throws -> (id: SPIFFEID, validity: Range<Date>, authorityKeyID: String) {
         let certificates = try chain.map { try DERConcatenation.certificate(in: $0[...]) }
         guard let leaf = certificates.first else { throw SPIFFEError(.invalidX509SVID, "chain is empty") }
         let id = try X509SVIDProfile.checkLeaf(leaf)
@@ -177,6 +184,7 @@ enum IssuedChain {
         guard leaf.notValidBefore < leaf.notValidAfter else {
             throw SPIFFEError(.outsideValidity, "it is never valid")
         }
-        return (id, leaf.notValidBefore..<leaf.notValidAfter)
+        let above = try certificates.last?.extensions.authorityKeyIdentifier?.keyIdentifier
+        return (id, leaf.notValidBefore..<leaf.notValidAfter, Hex.encode(above ?? []))
     }
 }

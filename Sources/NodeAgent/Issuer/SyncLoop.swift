@@ -114,20 +114,28 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
     private func sync() async throws {
         let announced = following.withLock { $0.announced }
         let entries = try await link.issuer.authorizedEntries(held: state.view.entries)
-        let bundle = try await link.issuer.bundle()
+        let (bundle, tainted) = try await link.issuer.bundle()
         let now = clock.now
-        let (isNewBundle, isNewContent) = (bundle != state.view.bundle, entries != state.view.entries)
+        let isNewContent = entries != state.view.entries
+        let isNewBundle = bundle != state.view.bundle || tainted != state.view.tainted
         if isNewBundle {
             trust.replace(bundle)
             try store?.save(bundle)
+        }
+        let spoiled = isNewBundle ? SpoiledSVIDs(tainted: tainted, bundle: bundle, held: state.view.svids.count) : nil
+        if let spoiled {
+            link.replaceSigned(by: spoiled, now: now)
+            state.withJWTs { $0.drop(tainted: tainted.keyIDs, published: Set(bundle.jwt.authorities.keys)) }
         }
         if isNewBundle || isNewContent {
             // Withdrawn entries are gone at once, before anything new is asked for.
             state.update { view in
                 view.bundle = bundle
+                view.tainted = tainted
                 view.entries = entries
                 view.matcher = EntryMatcher(entries.values)
                 view.svids = view.svids.filter { entries[$0.key] != nil }
+                spoiled?.hasten(&view.svids, now: now)
                 view.lastSync = now
             }
             state.withJWTs { $0.retain(entries: entries.mapValues(\.revision), now: now) }
