@@ -8,6 +8,8 @@
 #define CKF_OS_LOCKING_OK 0x2UL
 #define CKF_TOKEN_INITIALIZED 0x400UL
 #define CKU_USER 1UL
+#define CKS_RO_USER_FUNCTIONS 1UL
+#define CKS_RW_USER_FUNCTIONS 3UL
 
 typedef unsigned char CK_BBOOL;
 
@@ -28,6 +30,13 @@ typedef struct {
     CK_VERSION firmware_version;
     unsigned char utc_time[16];
 } CK_TOKEN_INFO;
+
+typedef struct {
+    CK_SLOT_ID slot;
+    CK_ULONG state;
+    CK_ULONG flags;
+    CK_ULONG device_error;
+} CK_SESSION_INFO;
 
 typedef struct {
     CK_ULONG mechanism;
@@ -61,7 +70,8 @@ typedef struct {
     CK_RV (*open_session)(CK_SLOT_ID, CK_ULONG, void *, void *, CK_SESSION_HANDLE *);
     CK_RV (*close_session)(CK_SESSION_HANDLE);
     CK_RV (*close_all_sessions)(CK_SLOT_ID);
-    gap get_session_info, get_operation_state, set_operation_state;
+    CK_RV (*get_session_info)(CK_SESSION_HANDLE, CK_SESSION_INFO *);
+    gap get_operation_state, set_operation_state;
     CK_RV (*login)(CK_SESSION_HANDLE, CK_ULONG, unsigned char *, CK_ULONG);
     gap logout, create_object, copy_object;
     CK_RV (*destroy_object)(CK_SESSION_HANDLE, CK_OBJECT_HANDLE);
@@ -158,6 +168,14 @@ CK_RV mintmark_pkcs11_close_all(mintmark_pkcs11 *module, CK_SLOT_ID slot) {
 
 CK_RV mintmark_pkcs11_login(mintmark_pkcs11 *module, CK_SESSION_HANDLE session, const uint8_t *pin, CK_ULONG length) {
     return CALL(login, session, CKU_USER, (unsigned char *)pin, length);
+}
+
+CK_RV mintmark_pkcs11_logged_in(mintmark_pkcs11 *module, CK_SESSION_HANDLE session) {
+    CK_SESSION_INFO info = {.state = 0};
+    CK_RV result = CALL(get_session_info, session, &info);
+    if (result != CKR_OK) return result;
+    return info.state == CKS_RW_USER_FUNCTIONS || info.state == CKS_RO_USER_FUNCTIONS ? CKR_OK
+                                                                                       : CKR_USER_NOT_LOGGED_IN;
 }
 
 CK_RV mintmark_pkcs11_destroy(mintmark_pkcs11 *module, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object) {

@@ -1,5 +1,6 @@
 import IssuerDomain
 import KeyStore
+import SPIFFE
 import StoreContract
 import Testing
 

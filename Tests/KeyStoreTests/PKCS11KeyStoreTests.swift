@@ -111,7 +111,21 @@ struct PKCS11KeyStoreTests {
         #expect(try await store.names() == ["x509-1"])
     }
 
-    @Test("Many callers at once each get a signature of their own, also while the token is reset")
+    @Test("A login that somebody ended is not taken for a token without keys")
+    func loggedOut() async throws {
+        let token = try SoftHSM.makeToken()
+        let store = try store(token)
+        let made = try await store.generate("x509-1", type: .ecP256)
+        // A failed call gives up its session, and with the last session goes the login.
+        await #expect(throws: KeyStoreError.missing(name: "none")) { try await store.key("none") }
+        #expect(try await store.names() == ["x509-1"])
+        await #expect(throws: KeyStoreError.failed(detail: "a key named 'x509-1' exists already")) {
+            try await store.generate("x509-1", type: .ecP256)
+        }
+        #expect(try await store.key("x509-1").publicKeyDER == made.publicKeyDER)
+    }
+
+    @Test("Many callers at once each get a signature of their own")
     func concurrency() async throws {
         let token = try SoftHSM.makeToken()
         let key = try await store(token).generate("x509-1", type: .ecP256)

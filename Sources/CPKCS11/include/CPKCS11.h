@@ -92,6 +92,8 @@ CK_RV mintmark_pkcs11_open(mintmark_pkcs11 *module, CK_SLOT_ID slot, CK_ULONG fl
 CK_RV mintmark_pkcs11_close(mintmark_pkcs11 *module, CK_SESSION_HANDLE session);
 CK_RV mintmark_pkcs11_close_all(mintmark_pkcs11 *module, CK_SLOT_ID slot);
 CK_RV mintmark_pkcs11_login(mintmark_pkcs11 *module, CK_SESSION_HANDLE session, const uint8_t *pin, CK_ULONG length);
+// CKR_OK when the user is logged in, and CKR_USER_NOT_LOGGED_IN when not.
+CK_RV mintmark_pkcs11_logged_in(mintmark_pkcs11 *module, CK_SESSION_HANDLE session);
 CK_RV mintmark_pkcs11_destroy(mintmark_pkcs11 *module, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object);
 // Reads one attribute. `*length` is the room on the way in and the length on the way out.
 CK_RV mintmark_pkcs11_attribute(

@@ -91,6 +91,8 @@ final class PKCS11Module: @unchecked Sendable {
     func find(
         _ template: [PKCS11Attribute], limit: Int, _ session: CK_SESSION_HANDLE
     ) throws(PKCS11Failure) -> [CK_OBJECT_HANDLE] {
+        // Without a login a token shows no private keys, and says nothing of it.
+        try check(mintmark_pkcs11_logged_in(module, session), "C_GetSessionInfo")
         let bytes = PKCS11Attribute.template(template)
         var objects = [CK_OBJECT_HANDLE](repeating: 0, count: limit)
         var count = CK_ULONG(limit)
