@@ -6,7 +6,7 @@ import pytest
 import yaml
 from cryptography import x509
 
-from mintmark import BAD_CONFIG, UNREACHABLE, Server, fresh_id, my_uid, openssl, poll, run, sid
+from mintmark import BAD_CONFIG, FAILED, NOT_PERMITTED, Server, fresh_id, my_uid, openssl, poll, run, sid
 from tokens import header_of, verify
 
 
@@ -100,7 +100,7 @@ def test_a_server_below_serves_on_while_the_root_is_away(roles, nested):
     below.register(identity, my_uid())
     poll("the workload's identity", lambda: agent.ids() == [identity])
     root.start()
-    below.wait_log("upstream authority answers", within=30)
+    poll("the server above answers again", lambda: below.log.count("upstream authority answers") == 2, within=30)
 
 
 @pytest.mark.limit(90)
@@ -112,7 +112,7 @@ def test_a_server_that_the_root_does_not_know_does_not_start(roles):
         "kind": "issuer", "server_address": root.address, "workload_socket": root_agent.endpoint,
     }))
     below.start(wait=False)
-    below.wait_exit(within=60).refusal(UNREACHABLE, saying=["downstream entries", "upstream authority"])
+    below.wait_exit(within=60).refusal(NOT_PERMITTED, saying=["downstream entries", "entry create --downstream"])
 
 
 # --- Files above ----------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ def test_files_that_do_not_fit_together_end_the_start(roles, files):
         "bundle_file": str(files / "root.pem"),
     }))
     server.start(wait=False)
-    server.wait_exit().refusal(UNREACHABLE, saying=["the key is not that of the first certificate"])
+    server.wait_exit().refusal(FAILED, saying=["the key is not that of the first certificate", "middle.pem"])
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ enum StartFailure {
         case let failure as Failure: failure
         case let error as StoreError: describe(error, path: configuration.databasePath)
         case AuthorityError.store(let error): describe(error, path: configuration.databasePath)
+        case AuthorityError.upstream(let error): UpstreamFailure.describe(error, configuration: configuration)
         case AuthorityError.keyStore(let error): KeyStoreFailure.describe(error, configuration: configuration)
         case let error as KeyStoreError: KeyStoreFailure.describe(error, configuration: configuration)
         case let error as AuthorityError: describe(error)
@@ -40,10 +41,7 @@ enum StartFailure {
         switch error {
         case .clockBeforeAuthority:
             Failure(.refused, "\(error)", hint: "set the clock of this machine (timedatectl status), then start again")
-        case .upstream:
-            Failure(
-                .unreachable, "\(error)", hint: "see that the upstream authority can be reached and knows this server")
-        case .damaged, .refused, .store, .notAllowed, .keyStore:
+        case .damaged, .refused, .store, .notAllowed, .keyStore, .upstream:
             Failure(.refused, "\(error)", hint: "restore a backup of the state folder")
         }
     }
