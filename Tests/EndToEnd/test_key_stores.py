@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mintmark import BAD_CONFIG, CANNOT_CREATE, FAILED, NOT_PERMITTED, fresh_id, mode, my_uid, openssl, run
-from tokens import verify
+from mintmark import BAD_CONFIG, CANNOT_CREATE, FAILED, NOT_PERMITTED, fresh_id, mode, my_uid, openssl, poll, run
+from tokens import header_of, verify
 
 PASSPHRASE = "correct horse battery staple"
 PIN = "271828"
@@ -56,18 +56,21 @@ def tool(*arguments: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def issues(roles, server, name: str = "agent") -> None:
-    """An agent joins, and what the server signs for a workload is sound to openssl and to PyJWT."""
-    agent = roles.agent(server, name).join(server)
+def issues(roles, server, agent) -> None:
+    """What the server signs for a new workload is sound to openssl and to PyJWT."""
     identity = fresh_id("keys")
-    server.register(identity, my_uid())
-    folder = roles.home / f"svid-{name}"
+    entry = server.register(identity, my_uid())
+    poll("the workload's identity", lambda: agent.ids() == [identity])
+    folder = roles.home / identity.rpartition("/")[2]
     folder.mkdir()
     agent.fetch("fetch", "x509", "--write", folder).expect(0)
     openssl("verify", "-x509_strict", "-CAfile", folder / "bundle.0.pem", folder / "svid.0.pem").expect(0)
     with agent.api() as api:
-        verify(api.jwt("a")[0].svid, server.authorities()[1], "a")
-    agent.stop()
+        token = api.jwt("a")[0].svid
+    keys = server.authorities()[1]
+    assert header_of(token)["kid"] in keys
+    verify(token, keys, "a")
+    server.cli("entry", "delete", entry["id"], "--yes").expect(0)
 
 
 def key_files(server) -> list[Path]:
@@ -92,7 +95,7 @@ def test_keys_in_plain_are_encrypted_once_a_passphrase_is_configured(roles, secr
         assert path.read_bytes().startswith(b"MMKEY") and mode(path) == 0o600
         assert contents[40:56] not in path.read_bytes()
     assert server.authorities() == before
-    issues(roles, server)
+    issues(roles, server, roles.agent(server).join(server))
     server.stop()
     server.start()
     assert server.authorities() == before and "encrypted now" not in server.log
@@ -136,7 +139,8 @@ def test_a_key_file_encrypts_as_well(roles, home):
 @pytest.mark.limit(90)
 def test_keys_in_memory_leave_no_trace_and_are_made_anew_at_each_start(roles):
     server = roles.server(key_store={"kind": "memory"})
-    issues(roles, server)
+    agent = roles.agent(server).join(server)
+    issues(roles, server, agent)
     assert not (server.data / "keys").exists()
     certificates, keys = server.authorities()
     server.stop()
@@ -144,7 +148,7 @@ def test_keys_in_memory_leave_no_trace_and_are_made_anew_at_each_start(roles):
     again, newer = server.authorities()
     assert set(keys) < set(newer), "what was signed before can still be verified"
     assert len(again) == 2 and certificates[0] in again
-    issues(roles, server, "second")
+    issues(roles, server, agent)
 
 
 # --- A token --------------------------------------------------------------------------------------
@@ -156,7 +160,7 @@ def test_keys_in_memory_leave_no_trace_and_are_made_anew_at_each_start(roles):
 def test_keys_in_a_token_sign_everything_and_stay_there(roles, token, key_type):
     server = roles.server(key_store=token, ca_key_type=key_type, jwt_key_type=key_type)
     assert not (server.data / "keys").exists()
-    issues(roles, server)
+    issues(roles, server, roles.agent(server).join(server))
     listing = tool("--list-objects", "--type", "privkey")
     assert listing.count("Private Key Object") == 2
     assert listing.count("sensitive, always sensitive, never extractable, local") == 2

@@ -35,14 +35,23 @@ enum SoftHSM {
 
     private static var folder: String { URL(fileURLWithPath: configuration).deletingLastPathComponent().path }
 
-    /// Makes a token with the PIN of all tests.
+    /// Hands out a token that no other test has.
     ///
-    /// - Returns: Its label.
+    /// - Returns: Its label; its PIN is that of all tests.
     static func makeToken() throws -> String {
-        let label = "mintmark-\(count.add(1, ordering: .relaxed).newValue)"
-        try run(
-            "softhsm2-util", "--init-token", "--free", "--label", label, "--so-pin", "314159", "--pin", pin)
-        return label
+        let number = count.add(1, ordering: .relaxed).newValue
+        guard number <= (try labels.get()).count else { throw ToolFailure(tool: "tests", output: "too few tokens") }
+        return try labels.get()[number - 1]
+    }
+
+    /// Made all at once: the library looks for tokens when it is initialized, and not again.
+    private static let labels = Result {
+        try (1...32).map { number in
+            let label = "mintmark-\(number)"
+            try run(
+                "softhsm2-util", "--init-token", "--free", "--label", label, "--so-pin", "314159", "--pin", pin)
+            return label
+        }
     }
 
     /// Runs a tool on the token of a label, logged in.
