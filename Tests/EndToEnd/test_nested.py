@@ -155,6 +155,27 @@ def test_a_ca_in_files_signs_this_servers_authorities(roles, files):
     ]
 
 
+@pytest.mark.limit(90)
+def test_keys_in_memory_go_well_with_an_upstream(roles, files):
+    upstream = {"kind": "disk", "certificate_file": str(files / "root.pem"), "key_file": str(files / "root.key")}
+    server = roles.server(upstream_authority=upstream, key_store={"kind": "memory"})
+    agent = roles.agent(server).join(server)
+    first = fresh_id("memory")
+    server.register(first, my_uid())
+    poll("the first identity", lambda: agent.ids() == [first])
+    server.stop()
+    server.start()
+    # New keys under the same root, so the agent goes on trusting the server.
+    second = fresh_id("memory")
+    server.register(second, my_uid())
+    poll("the second identity", lambda: sorted(agent.ids()) == sorted([first, second]), within=30)
+    folder = fetched(roles, agent, "workload")
+    split_chain(folder)
+    openssl(
+        "verify", "-x509_strict", "-CAfile", files / "root.pem", "-untrusted", folder / "rest.pem", folder / "leaf.pem"
+    ).expect(0)
+
+
 @pytest.mark.limit(60)
 def test_files_that_do_not_fit_together_end_the_start(roles, files):
     server = roles.keep(Server(roles.home, upstream_authority={

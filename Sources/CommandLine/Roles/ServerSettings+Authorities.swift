@@ -6,7 +6,10 @@ extension ServerSettings {
     static let keyStoreKeys = [
         ConfigurationKey(
             "key_store.kind", default: "disk",
-            help: "where signing keys are: disk, pkcs11 (in a token), or memory (new ones at each start)"),
+            help: """
+                where signing keys are: disk, pkcs11 (in a token), or memory (new ones at each start, which agents accept \
+                without being told when the server has an upstream authority)
+                """),
         ConfigurationKey(
             "key_store.passphrase_file", help: "disk: a file with the passphrase that keys are encrypted with"),
         ConfigurationKey(
