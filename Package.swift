@@ -359,8 +359,8 @@ let package = Package(
             name: "NodeAgentTests",
             dependencies: [
                 "NodeAgent", "AgentDomain", "WorkloadAttestation", "WorkloadSocket", "WorkloadAPIProtos", "Bootstrap",
-                "IssuerAPIProtos", "LinuxKernel", "Platform", "SPIFFE", "TestSupport", grpcCore, grpcInProcess,
-                grpcProtobuf, logging, protobuf,
+                "IssuerAPIProtos", "LinuxKernel", "Platform", "SPIFFE", "TestSupport", certificates, grpcCore,
+                grpcInProcess, grpcProtobuf, logging, protobuf,
             ], swiftSettings: strict),
         .testTarget(
             name: "CommandLineTests",

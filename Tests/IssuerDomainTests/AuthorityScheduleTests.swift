@@ -32,6 +32,31 @@ struct AuthorityScheduleTests {
         #expect(steps == (isDue ? [.retire(id: "a"), .activate(id: "b")] : []))
     }
 
+    @Test(
+        "However long one lives, the next is prepared thirty days before its end and takes over seven days before",
+        arguments: [(334.9, []), (335, [Step.create(.prepared)])] as [(Double, [Step])])
+    func longLives(days: Double, steps: [Step]) {
+        let year = Sample.authority("a", .x509, .active, notBefore: Given.start, lifetime: 365 * Given.day)
+        let next = Sample.authority("b", .x509, .prepared, notBefore: at(335 * 24), lifetime: 365 * Given.day)
+        #expect(schedule.decide([year], now: at(days * 24)) == steps)
+        #expect(schedule.decide([year, next], now: at(357.9 * 24)).isEmpty)
+        #expect(schedule.decide([year, next], now: at(358 * 24)) == [.retire(id: "a"), .activate(id: "b")])
+    }
+
+    @Test("What stands under a tainted root is replaced at once, and never takes over")
+    func spoiled() {
+        let (active, prepared) = (record("a", .active), record("b", .prepared))
+        #expect(schedule.decide([active], spoiled: ["a"], now: at(1)) == [.retire(id: "a"), .create(.active)])
+        #expect(
+            schedule.decide([active, prepared], spoiled: ["a"], now: at(1))
+                == [.retire(id: "a"), .activate(id: "b")])
+        #expect(schedule.decide([active, prepared], spoiled: ["b"], now: at(1)) == [.retire(id: "b")])
+        #expect(
+            schedule.decide([active, prepared], spoiled: ["a", "b"], now: at(1))
+                == [.retire(id: "b"), .retire(id: "a"), .create(.active)])
+        #expect(schedule.decide([active, record("c", .retired)], spoiled: ["c"], now: at(1)).isEmpty)
+    }
+
     @Test("Of two prepared ones the one that ends first takes over")
     func earliestPrepared() {
         let records = [record("late", .prepared, from: 14), record("a", .active), record("early", .prepared, from: 12)]

@@ -142,6 +142,7 @@ struct Clients: Sendable {
     let incidents: any Mintmark_V1_Incidents.ClientProtocol
     let registration: any Mintmark_V1_Registration.ClientProtocol
     let authorized: any Mintmark_V1_AuthorizedEntries.ClientProtocol
+    let localAuthority: any Spire_Api_Server_Localauthority_V1_LocalAuthority.ClientProtocol
 
     init(_ client: GRPCClient<some ClientTransport>) {
         entries = Spire_Api_Server_Entry_V1_Entry.Client(wrapping: client)
@@ -152,6 +153,7 @@ struct Clients: Sendable {
         incidents = Mintmark_V1_Incidents.Client(wrapping: client)
         registration = Mintmark_V1_Registration.Client(wrapping: client)
         authorized = Mintmark_V1_AuthorizedEntries.Client(wrapping: client)
+        localAuthority = Spire_Api_Server_Localauthority_V1_LocalAuthority.Client(wrapping: client)
     }
 
     /// Asks to be let in.

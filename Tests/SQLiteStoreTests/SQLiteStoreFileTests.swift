@@ -210,6 +210,79 @@ struct SQLiteStoreFileTests {
         }
     }
 
+    @Test("Authorities of the version before servers had IDs are nobody's yet, and keep all else")
+    func migratesAuthorities() async throws {
+        try await TemporaryFolder.use { folder in
+            let path = "\(folder)/store.db"
+            let records = [
+                Sample.authority("a", server: nil), Sample.authority("b", .x509, .prepared, server: nil),
+                Sample.authority("c", .jwt, server: nil), Sample.authority("d", .jwt, .retired, server: nil),
+            ]
+            let store = try open(path)
+            let sequence = try await store.apply(records.map { AuthorityChange.put($0) })
+            try store.close()
+            try edit(
+                path,
+                """
+                DROP TABLE authorities;
+                CREATE TABLE authorities (
+                    id TEXT PRIMARY KEY,
+                    kind TEXT NOT NULL,
+                    state TEXT NOT NULL,
+                    not_before INTEGER NOT NULL,
+                    not_after INTEGER NOT NULL,
+                    key_name TEXT NOT NULL UNIQUE,
+                    public_der BLOB NOT NULL
+                ) WITHOUT ROWID, STRICT;
+                CREATE UNIQUE INDEX one_active_authority ON authorities (kind) WHERE state = 'active';
+                DELETE FROM grdb_migrations WHERE identifier = '3 authorities of several servers';
+                """)
+            let start = Sample.start.timeIntervalSince1970
+            for record in records {
+                try edit(
+                    path,
+                    """
+                    INSERT INTO authorities VALUES ('\(record.id)', '\(record.kind.rawValue)', '\(record.state.rawValue)',
+                        \(Int(start)), \(Int(start) + 86400), '\(record.keyName ?? "")', x'300300FF80');
+                    """)
+            }
+            let loaded = try await open(path).loadAuthorities()
+            #expect(Set(loaded.authorities) == Set(records))
+            #expect(loaded.sequence == sequence)
+        }
+    }
+
+    @Test(
+        "An authority that cannot be is damage",
+        arguments: [
+            "state = 'published'", "state = 'gone'", "kind = 'wit'", "server_id = 'me'", "chain = 'no list'",
+            #"chain = '["no base64"]'"#,
+        ])
+    func impossibleAuthorities(change: String) async throws {
+        try await TemporaryFolder.use { folder in
+            let path = "\(folder)/store.db"
+            let store = try open(path)
+            _ = try await store.apply([AuthorityChange.put(Sample.authority("a"))])
+            try store.close()
+            try edit(path, "UPDATE authorities SET \(change)")
+            let reopened = try open(path)
+            await #expect(throws: StoreError.self) { try await reopened.loadAuthorities() }
+        }
+    }
+
+    @Test(
+        "An authority without what its origin asks for is never written",
+        arguments: ["server_id = NULL", "key_name = NULL", "origin = 'upstream'"])
+    func impossibleOrigins(change: String) async throws {
+        try await TemporaryFolder.use { folder in
+            let path = "\(folder)/store.db"
+            let store = try open(path)
+            _ = try await store.apply([AuthorityChange.put(Sample.authority("a"))])
+            try store.close()
+            #expect(throws: DatabaseError.self) { try edit(path, "UPDATE authorities SET \(change)") }
+        }
+    }
+
     @Test("A level that is none is damage", arguments: ["min_assurance = 4", "min_assurance = -1", "allows_jit = 2"])
     func impossibleTerms(change: String) async throws {
         try await TemporaryFolder.use { folder in

@@ -128,8 +128,9 @@ struct AuthorityMaker {
         using entropy: inout some Entropy
     ) async throws(AuthorityError) -> AuthorityRecord {
         let validity = validity(from: now)
+        // Hexadecimal, so that it is never taken for a flag where people write it.
         let record = AuthorityRecord(
-            id: Base64URL.encode(entropy.bytes(16)), kind: .jwt, state: state, origin: .server(server, keyName: name),
+            id: Hex.encode(entropy.bytes(16)), kind: .jwt, state: state, origin: .server(server, keyName: name),
             notBefore: validity.lowerBound, notAfter: validity.upperBound, publicDER: Array(key.publicKeyDER))
         try await publish(record, in: &draft, now: now)
         return record

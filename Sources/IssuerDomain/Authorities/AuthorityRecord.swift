@@ -26,7 +26,9 @@ package struct AuthorityRecord: Hashable, Sendable, Identifiable {
     package private(set) var state: State
     package private(set) var origin: Origin
     package let notBefore: Date
-    /// When it ends; of a chain, the earliest end. `distantFuture` for a JWT key of which nobody says when.
+    /// When it ends; of a chain, the earliest end.
+    ///
+    /// `distantFuture` for a JWT key of which nobody says when.
     package let notAfter: Date
     /// For X.509 the certificate, for JWT the SubjectPublicKeyInfo; DER.
     package let publicDER: [UInt8]

@@ -25,6 +25,7 @@ package struct AuthoritySchedule: Hashable, Sendable {
     /// The longest SVID that an authority never cuts short, as long as it is replaced in time.
     ///
     /// - Parameter lifetime: The authority's.
+    /// - Returns: A sixth of it, a week at most.
     package static func longestWholeSVID(under lifetime: Duration) -> Duration { min(lifetime / 6, longestHandover) }
 
     /// Whether an authority has ended so long ago that nobody needs it any more.

@@ -7,10 +7,9 @@ package struct ServerID: Hashable, Sendable, CustomStringConvertible {
     /// A UUID, lower case.
     package let description: String
 
-    /// Reads an ID back.
+    /// Reads an ID back; nil when the text is no UUID in lower case.
     ///
     /// - Parameter text: 36 characters.
-    /// - Returns: nil when the text is no UUID in lower case.
     package init?(_ text: String) {
         let groups = text.utf8.split(separator: UInt8(ascii: "-"), omittingEmptySubsequences: false)
         guard groups.map(\.count) == [8, 4, 4, 4, 12], groups.joined().allSatisfy(Self.isDigit) else { return nil }

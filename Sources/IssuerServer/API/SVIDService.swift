@@ -39,6 +39,7 @@ struct SVIDService: Spire_Api_Server_Svid_V1_SVID.SimpleServiceProtocol {
             asked: request.ttl > 0 ? .seconds(request.ttl) : nil, defaultTTL: issuer.settings.x509TTL, now: clock.now,
             using: &entropy)
         record("x509-svid minted", id: id, lifetime: svid.lifetime, extra: ["svid.serial": "\(svid.serial)"])
+        explain(svid.lifetime, id: id)
         return .with { $0.svid = Spire_Api_Types_X509SVID(svid) }
     }
 
@@ -52,6 +53,7 @@ struct SVIDService: Spire_Api_Server_Svid_V1_SVID.SimpleServiceProtocol {
             id: id, audience: request.audience, asked: request.ttl > 0 ? .seconds(request.ttl) : nil, now: clock.now,
             using: &entropy)
         record("jwt-svid minted", id: id, lifetime: svid.lifetime, extra: [:])
+        explain(svid.lifetime, id: id)
         return .with { $0.svid = Spire_Api_Types_JWTSVID(svid) }
     }
 
@@ -132,6 +134,12 @@ struct SVIDService: Spire_Api_Server_Svid_V1_SVID.SimpleServiceProtocol {
         return entry
     }
 
+    /// Tells an admin why what was minted is shorter than asked.
+    private func explain(_ lifetime: LifetimeDecision, id: SPIFFEID) {
+        guard let shortfall = lifetime.shortfall else { return }
+        logger.notice("svid is shorter than asked", metadata: ["spiffe.id": "\(id)", "svid.shortfall": "\(shortfall)"])
+    }
+
     private func record(
         _ event: Logger.Message, id: SPIFFEID, lifetime: LifetimeDecision, extra: Logger.Metadata
     ) {
@@ -139,7 +147,7 @@ struct SVIDService: Spire_Api_Server_Svid_V1_SVID.SimpleServiceProtocol {
             event,
             metadata: extra.merging([
                 "spiffe.id": "\(id)", "svid.expires_at": "\(lifetime.validity.upperBound.formatted(.iso8601))",
-                "svid.limited_by": "\(lifetime.limit)",
+                "svid.limited_by": "\(lifetime.limit)", "svid.shortfall": "\(lifetime.shortfall ?? "none")",
             ]) { one, _ in one })
     }
 

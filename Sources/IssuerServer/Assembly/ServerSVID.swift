@@ -30,7 +30,12 @@ final class ServerSVID: Sendable {
 
     /// Replaces the SVID when half of its life is over, and at once when what signed it is tainted.
     ///
-    /// - Parameter spoiled: IDs of authorities whose SVIDs are to be replaced.
+    /// - Parameters:
+    ///   - issuer: Signs the new one.
+    ///   - spoiled: IDs of authorities whose SVIDs are to be replaced.
+    ///   - now: The time.
+    ///   - entropy: For the serial number.
+    /// - Throws: ``IssuanceError``; then the SVID stays.
     func renewIfDue(issuer: SVIDIssuer, spoiled: Set<String>, now: Date, using entropy: some Entropy) throws {
         guard current.withLock({ $0.due <= now || spoiled.contains($0.authorityID) }) else { return }
         let renewed = try Self.issue(by: issuer, now: now, using: entropy)
