@@ -36,7 +36,7 @@ struct BundleService: Spire_Api_Server_Bundle_V1_Bundle.SimpleServiceProtocol {
     func publishJWTAuthority(
         request: Spire_Api_Server_Bundle_V1_PublishJWTAuthorityRequest, context: ServerContext
     ) async throws -> Spire_Api_Server_Bundle_V1_PublishJWTAuthorityResponse {
-        try OwnBundleChanges.requireDownstream(context, entries: entries, now: clock.now)
+        _ = try access.requireDownstream(context, entries: entries)
         return try await OwnBundleChanges(authorities: authorities).publish(request, now: clock.now)
     }
 

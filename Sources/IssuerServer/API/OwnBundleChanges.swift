@@ -12,22 +12,6 @@ struct OwnBundleChanges {
 
     let authorities: AuthorityKeeper
 
-    /// Passes servers that stand below this one: whoever proves an identity that an entry calls downstream.
-    static func requireDownstream(
-        _ context: ServerContext, entries: EntryRegistrar, now: Date
-    ) throws(RPCError) {
-        if let id = (context.transportSpecific as? Caller)?.svid?.id {
-            let isDownstream = entries.read { index in
-                index.entries.contains { entry in
-                    entry.contents.isDownstream && entry.contents.spiffeID == id
-                        && entry.contents.expiresAt.map { $0 > now } ?? true
-                }
-            }
-            if isDownstream { return }
-        }
-        throw RPCError(code: .permissionDenied, message: "this call is for identities of downstream entries")
-    }
-
     /// Publishes authorities that an admin names.
     ///
     /// - Returns: The whole bundle after it.
