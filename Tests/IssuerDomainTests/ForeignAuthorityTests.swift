@@ -1,11 +1,13 @@
 import Crypto
 import Foundation
 import IssuerDomain
+import Logging
 import Platform
 import SPIFFE
 import StoreContract
 import TestSupport
 import Testing
+import X509
 
 @Suite("Authorities that sign elsewhere")
 struct ForeignAuthorityTests {

@@ -1,6 +1,7 @@
 import Crypto
 import Foundation
 import IssuerDomain
+import Logging
 import KeyStore
 import Platform
 import SPIFFE
@@ -50,47 +51,61 @@ struct UpstreamAuthorityTests {
 
     struct Spoiled: Sendable, CustomTestStringConvertible {
         let testDescription: String
-        var depth = 2
-        var root: @Sendable (inout CertificateRecipe) -> Void = { _ in }
-        var own: @Sendable (inout CertificateRecipe) -> Void = { _ in }
-        var change: @Sendable (UpstreamIntermediate) throws -> UpstreamIntermediate = { $0 }
+        let root: FakeUpstream.Recipe
+        let own: FakeUpstream.Recipe
+        let change: @Sendable (UpstreamIntermediate) throws -> UpstreamIntermediate
+
+        /// What is sent is not what was signed.
+        init(
+            _ name: String, _ change: @escaping @Sendable (UpstreamIntermediate) throws -> UpstreamIntermediate
+        ) {
+            (testDescription, root, own, self.change) = (name, { _ in }, { _ in }, change)
+        }
+
+        /// What is signed is not sound.
+        init(
+            _ name: String, root: @escaping FakeUpstream.Recipe = { _ in },
+            own: @escaping FakeUpstream.Recipe = { _ in }
+        ) {
+            (testDescription, self.root, self.own, change) = (name, root, own, { $0 })
+        }
     }
 
     static let spoiled = [
-        Spoiled(testDescription: "another key") { minted in
+        Spoiled("another key") { minted in
             let stranger = try TestCA(commonName: "stranger").certificate.derBytes()
             return UpstreamIntermediate(chain: [stranger] + minted.chain.dropFirst(), roots: minted.roots)
         },
-        Spoiled(testDescription: "nothing at all") { UpstreamIntermediate(chain: [], roots: $0.roots) },
-        Spoiled(testDescription: "no certificates") { UpstreamIntermediate(chain: [[0x30, 0x00]], roots: $0.roots) },
-        Spoiled(testDescription: "no roots") { UpstreamIntermediate(chain: $0.chain, roots: []) },
-        Spoiled(testDescription: "the roots of somebody else") { minted in
+        Spoiled("nothing at all") { UpstreamIntermediate(chain: [], roots: $0.roots) },
+        Spoiled("no certificates") { UpstreamIntermediate(chain: [[0x30, 0x00]], roots: $0.roots) },
+        Spoiled("no roots") { UpstreamIntermediate(chain: $0.chain, roots: []) },
+        Spoiled("the roots of somebody else") { minted in
             let stranger = try TestCA(commonName: "stranger").certificate.derBytes()
             return UpstreamIntermediate(chain: minted.chain, roots: [UpstreamRoot(certificate: stranger)])
         },
-        Spoiled(testDescription: "a gap in the chain") {
+        Spoiled("a gap in the chain") {
             UpstreamIntermediate(chain: Array($0.chain.prefix(1)), roots: $0.roots)
         },
-        Spoiled(testDescription: "a tainted root") { minted in
+        Spoiled("a tainted root") { minted in
             UpstreamIntermediate(
                 chain: minted.chain,
                 roots: minted.roots.map { UpstreamRoot(certificate: $0.certificate, isTainted: true) })
         },
         Spoiled(
-            testDescription: "a path longer than the root allows",
+            "a path longer than the root allows",
             root: { $0.basicConstraints = .isCertificateAuthority(maxPathLength: 0) }),
         Spoiled(
-            testDescription: "names that the root excludes",
+            "names that the root excludes",
             root: { $0.nameConstraints = NameConstraints(forbiddenURIDomains: ["example.org"]) }),
-        Spoiled(testDescription: "an end that is past", own: { $0.validity = Given.start - 60..<Given.start - 1 }),
-        Spoiled(testDescription: "a start to come", own: { $0.validity = Given.start + 60..<Given.start + 3600 }),
-        Spoiled(testDescription: "no authority", own: { $0.basicConstraints = .notCertificateAuthority }),
-        Spoiled(testDescription: "no leave to sign", own: { $0.keyUsage = KeyUsage(digitalSignature: true) }),
+        Spoiled("an end that is past", own: { $0.validity = Given.start - 60..<Given.start - 1 }),
+        Spoiled("a start to come", own: { $0.validity = Given.start + 60..<Given.start + 3600 }),
+        Spoiled("no authority", own: { $0.basicConstraints = .notCertificateAuthority }),
+        Spoiled("no leave to sign", own: { $0.keyUsage = KeyUsage(digitalSignature: true) }),
     ]
 
     @Test("A chain that no verifier would take is never used, and its key is destroyed", arguments: spoiled)
     func unsound(_ given: Spoiled) async throws {
-        let upstream = try FakeUpstream(depth: given.depth, root: given.root, own: given.own, change: given.change)
+        let upstream = try FakeUpstream(depth: 2, root: given.root, own: given.own, change: given.change)
         let keys = MemoryKeyStore()
         let error = await #expect(throws: AuthorityError.self) { try await TestIssuer(keys: keys, upstream: upstream) }
         guard case .upstream(.badAnswer)? = error else {

@@ -3,6 +3,7 @@ import Foundation
 import GRPCCore
 import IssuerAPIProtos
 import IssuerServer
+import Logging
 import SPIFFE
 import SwiftProtobuf
 import TestSupport

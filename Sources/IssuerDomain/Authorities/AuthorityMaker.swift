@@ -38,7 +38,8 @@ struct AuthorityMaker {
                 draft = attempt
             } catch { failures[kind] = error }
         }
-        for record in draft.records where !record.isOwned(by: server) && schedule.isOver(record, now: now) {
+        for record in draft.records where !record.isOwned(by: server) {
+            guard schedule.isOver(record, isAnothers: record.keyName != nil, now: now) else { continue }
             draft.remove(record, of: server)
         }
         return failures

@@ -30,10 +30,11 @@ package struct AuthoritySchedule: Hashable, Sendable {
 
     /// Whether an authority has ended so long ago that nobody needs it any more.
     ///
-    /// No longer than it lived, so that short-lived ones do not pile up in the bundle.
-    package func isOver(_ record: AuthorityRecord, now: Date) -> Bool {
+    /// That is no longer than it lived, so that short-lived ones do not pile up in the bundle; twice as long for another
+    /// server's, which, while it runs, drops its own together with their keys.
+    package func isOver(_ record: AuthorityRecord, isAnothers: Bool = false, now: Date) -> Bool {
         let margin = min(Self.pruneMargin.timeInterval, record.notAfter.timeIntervalSince(record.notBefore))
-        return record.notAfter + max(0, margin) <= now
+        return record.notAfter + max(0, margin) * (isAnothers ? 2 : 1) <= now
     }
 
     /// Decides what to do with the authorities of one kind and one server.
