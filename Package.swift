@@ -205,7 +205,7 @@ let package = Package(
             dependencies: [
                 "AgentDomain", "NodeAttestation", "WorkloadAttestation", "WorkloadSocket", "WorkloadAPIProtos",
                 "IssuerAPIProtos", "HealthProtos", "Bootstrap", "SPIFFE", "Platform", "LinuxKernel", asn1, certificates,
-                crypto, grpcCore,
+                crypto, cryptoExtras, grpcCore,
                 grpcHTTP2, grpcProtobuf,
                 lifecycle,
                 logging, nioCore, nioSSL, protobuf,

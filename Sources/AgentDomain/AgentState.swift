@@ -11,7 +11,7 @@ package final class AgentState: Sendable {
             didSet { entriesRevision &+= 1 }
         }
         package var matcher = EntryMatcher()
-        package var svids: [String: HeldX509SVID] = [:]
+        package var svids: [SVIDSlot: HeldX509SVID] = [:]
         package var bundle: TrustBundle?
         /// Grows with each replacement of the view.
         package fileprivate(set) var revision: UInt64 = 0
@@ -19,6 +19,8 @@ package final class AgentState: Sendable {
         package private(set) var entriesRevision: UInt64 = 0
         /// When the issuer was last heard, if ever.
         package var lastSync: Date?
+        /// How many connections each process has, for those that have any.
+        package fileprivate(set) var connections: [String: Int] = [:]
 
         package init() {}
 
@@ -59,6 +61,21 @@ package final class AgentState: Sendable {
 
     /// Notes that the issuer was heard, which wakes nobody.
     package func noteSync(at now: Date) { guarded.withLock { $0.view.lastSync = now } }
+
+    /// Notes that a process has connected, which wakes nobody.
+    package func noteConnection(of instance: String) {
+        guarded.withLock { $0.view.connections[instance, default: 0] += 1 }
+    }
+
+    /// Notes that a connection has ended; with its last one a process leaves the keys that were its own.
+    package func noteDisconnection(of instance: String) {
+        guarded.withLock { guarded in
+            let rest = (guarded.view.connections[instance] ?? 1) - 1
+            guarded.view.connections[instance] = rest > 0 ? rest : nil
+            guard rest <= 0, guarded.view.svids.keys.contains(where: { $0.instance == instance }) else { return }
+            guarded.view.svids = guarded.view.svids.filter { $0.key.instance != instance }
+        }
+    }
 
     /// Works on the token cache.
     package func withJWTs<Value>(_ body: (inout JWTCache) -> sending Value) -> sending Value {

@@ -9,13 +9,13 @@ package struct JWTCache: Sendable {
     /// What a token is kept under: order and repeats of the audience do not matter to a validator, but the token that
     /// is handed out says them as the first caller did.
     package struct Key: Hashable, Sendable {
-        package let entryID: String
+        package let slot: SVIDSlot
         package let entryRevision: Int64
         package let audience: Set<ExactText>
 
-        package init(entryID: String, entryRevision: Int64, audience: [String]) {
-            (self.entryID, self.entryRevision, self.audience) = (
-                entryID, entryRevision, Set(audience.map { ExactText($0) })
+        package init(slot: SVIDSlot, entryRevision: Int64, audience: [String]) {
+            (self.slot, self.entryRevision, self.audience) = (
+                slot, entryRevision, Set(audience.map { ExactText($0) })
             )
         }
     }
@@ -64,7 +64,7 @@ package struct JWTCache: Sendable {
     /// Drops tokens of entries that are gone or changed, and tokens that have ended.
     package mutating func retain(entries: [String: Int64], now: Date) {
         slots = slots.filter { key, slot in
-            entries[key.entryID] == key.entryRevision && slot.svid.expiresAt > now
+            entries[key.slot.entryID] == key.entryRevision && slot.svid.expiresAt > now
         }
     }
 }

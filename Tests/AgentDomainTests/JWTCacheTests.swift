@@ -15,7 +15,7 @@ struct JWTCacheTests {
     }
 
     private func key(_ id: String = "e", revision: Int64 = 1, _ audience: String...) -> JWTCache.Key {
-        JWTCache.Key(entryID: id, entryRevision: revision, audience: audience)
+        JWTCache.Key(slot: SVIDSlot(entryID: id), entryRevision: revision, audience: audience)
     }
 
     @Test("GS-13 serves a token until half of its life is over, and no longer")

@@ -56,7 +56,8 @@ struct RenewalPlanTests {
 @Suite("Issuance")
 struct IssuancePlanTests {
     private func due(_ entries: [AuthorizedEntry], held: [String: HeldX509SVID] = [:], now: Date = now) -> [String] {
-        IssuancePlan.due(entries, held: held, now: now).map(\.id)
+        let slots = Dictionary(uniqueKeysWithValues: held.map { (SVIDSlot(entryID: $0.key), $0.value) })
+        return IssuancePlan.due(entries, held: slots, now: now).map(\.id)
     }
 
     @Test("asks for entries that nothing is held for, the oldest first")
@@ -128,7 +129,7 @@ struct IssuancePlanTests {
     func next() throws {
         #expect(IssuancePlan.nextDue([:]) == nil)
         let (soon, late) = (try HeldX509SVID.make("a", due: now + 5), try HeldX509SVID.make("b", due: now + 50))
-        #expect(IssuancePlan.nextDue(["a": soon, "b": late]) == soon.renewal.due)
+        #expect(IssuancePlan.nextDue([SVIDSlot(entryID: "a"): soon, SVIDSlot(entryID: "b"): late]) == soon.renewal.due)
     }
 
     @Test("never shows the key of an SVID it holds")

@@ -141,6 +141,9 @@ struct Clients: Sendable {
     let incidents: any Mintmark_V1_Incidents.ClientProtocol
     let registration: any Mintmark_V1_Registration.ClientProtocol
     let authorized: any Mintmark_V1_AuthorizedEntries.ClientProtocol
+    let declarations: any Mintmark_V1_Declarations.ClientProtocol
+    let digestSets: any Mintmark_V1_DigestSets.ClientProtocol
+    let templated: any Mintmark_V1_TemplatedSVIDs.ClientProtocol
 
     init(_ client: GRPCClient<some ClientTransport>) {
         entries = Spire_Api_Server_Entry_V1_Entry.Client(wrapping: client)
@@ -151,6 +154,9 @@ struct Clients: Sendable {
         incidents = Mintmark_V1_Incidents.Client(wrapping: client)
         registration = Mintmark_V1_Registration.Client(wrapping: client)
         authorized = Mintmark_V1_AuthorizedEntries.Client(wrapping: client)
+        declarations = Mintmark_V1_Declarations.Client(wrapping: client)
+        digestSets = Mintmark_V1_DigestSets.Client(wrapping: client)
+        templated = Mintmark_V1_TemplatedSVIDs.Client(wrapping: client)
     }
 
     /// Asks to be let in.

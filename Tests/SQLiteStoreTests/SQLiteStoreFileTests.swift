@@ -221,6 +221,55 @@ struct SQLiteStoreFileTests {
         }
     }
 
+    @Test("Entries of the version before details keep all they said, and get nothing that narrows them")
+    func migratesDetails() async throws {
+        try await TemporaryFolder.use { folder in
+            let path = "\(folder)/store.db"
+            var entries = [try Sample.fullEntry("full"), try Sample.entry("plain", revision: 3)]
+            let store = try open(path)
+            _ = try await store.apply(entries.map { EntryChange.put($0) })
+            try store.close()
+            let queue = try DatabaseQueue(path: path)
+            try await queue.write { db in
+                for column in [
+                    "description", "owner", "purpose", "labels", "class", "not_before", "is_disabled", "audiences",
+                    "key_type", "has_instance_keys", "id_template", "any_of", "none_of", "digest_sets",
+                ] { try db.execute(sql: "ALTER TABLE entries DROP COLUMN \(column)") }
+                try db.execute(
+                    sql: """
+                        DROP TABLE digest_set_versions;
+                        DROP TABLE digest_sets;
+                        DELETE FROM grdb_migrations WHERE identifier = '5 details of entries';
+                        """)
+            }
+            try queue.close()
+            for index in entries.indices { entries[index].contents.details = EntryDetails() }
+            let migrated = try open(path)
+            let loaded = try await migrated.loadEntries()
+            #expect(Set(loaded.entries) == Set(entries))
+            #expect(loaded.revision == 2)
+            #expect(try await migrated.loadDigestSets().isEmpty)
+            entries[1].contents.details = try Sample.fullDetails()
+            #expect(try await migrated.apply([.put(entries[1])]) == 3)
+            #expect(try await Set(open(path).loadEntries().entries) == Set(entries))
+        }
+    }
+
+    @Test(
+        "Details that are none are damage, not a crash",
+        arguments: [
+            "labels = '[]'", "labels = '{\"a\": 1}'", "audiences = '{}'", "any_of = '[[1]]'", "any_of = 'x'",
+            "none_of = '[\"x\"]'", "id_template = 'no place'", "digest_sets = '7'",
+        ])
+    func damagedDetails(change: String) async throws {
+        try await withStore { store, path in
+            _ = try await store.apply([EntryChange.put(try Sample.fullEntry())])
+            try edit(path, "UPDATE entries SET \(change)")
+            let error = await #expect(throws: StoreError.self) { try await store.loadEntries() }
+            #expect(error.map(Refusal.init) == .corrupt)
+        }
+    }
+
     /// Takes a file back to how the version before levels left it.
     private func undoTerms(_ path: String) throws {
         let queue = try DatabaseQueue(path: path)

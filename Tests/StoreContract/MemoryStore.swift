@@ -7,6 +7,7 @@ internal import Synchronization
 package final class MemoryStore: EntryStore, AgentStore, AuthorityStore {
     private struct State {
         var entries: [String: Entry] = [:]
+        var digestSets: [String: DigestSet] = [:]
         var agents: [SPIFFEID: AttestedAgent] = [:]
         var tokens: [[UInt8]: JoinTokenRecord] = [:]
         var authorities: [String: AuthorityRecord] = [:]
@@ -33,17 +34,25 @@ package final class MemoryStore: EntryStore, AgentStore, AuthorityStore {
         state.withLock { (Array($0.entries.values), $0.revision) }
     }
 
+    package func loadDigestSets() async throws(StoreError) -> [DigestSet] {
+        state.withLock { Array($0.digestSets.values) }
+    }
+
     package func apply(_ changes: [EntryChange]) async throws(StoreError) -> UInt64 {
         try await write { state throws(StoreError) in
             for change in changes {
                 state.revision += 1
                 switch change {
-                case .put(let entry):
-                    let twin = state.entries.values.first { $0.contents.key == entry.contents.key && $0.id != entry.id }
-                    if let twin { throw .failed(detail: "the key is that of \(twin.id)") }
-                    state.entries[entry.id] = entry
+                case .put(let entry): state.entries[entry.id] = entry
                 case .delete(let id): state.entries[id] = nil
+                case .putDigestSet(let set): state.digestSets[set.name] = set
+                case .deleteDigestSet(let name): state.digestSets[name] = nil
                 }
+            }
+            // Only what all of them come to has to keep keys unique.
+            for case .put(let entry) in changes where state.entries[entry.id] == entry {
+                let twin = state.entries.values.first { $0.contents.key == entry.contents.key && $0.id != entry.id }
+                if let twin { throw .failed(detail: "the key is that of \(twin.id)") }
             }
             return state.revision
         }

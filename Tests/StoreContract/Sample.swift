@@ -40,7 +40,42 @@ package enum Sample {
         entry.contents.prefetchesX509 = false
         entry.contents.includesJTI = true
         entry.contents.terms = AssuranceTerms(minimum: .measuredExec, allowsJIT: true)
+        entry.contents.details = try fullDetails()
         return entry
+    }
+
+    /// Details in which no field has its default.
+    package static func fullDetails() throws -> EntryDetails {
+        var details = EntryDetails()
+        details.description = "Reviews; 'quoted' \"twice\""
+        details.owner = "team-näme"
+        details.purpose = "code review"
+        details.labels = ["managed-by": "folder", "env/stage": "prod, {not} [json]"]
+        details.entryClass = .agent
+        details.notBefore = start - 60
+        details.isDisabled = true
+        details.audiences = ["api", "https://a.example/ä"]
+        details.keyType = .ecP384
+        details.hasInstanceKeys = true
+        details.template = try IDTemplate(parsing: "users/u-{unix:user}.x")
+        details.rules = SelectorRules(
+            anyOf: [
+                try ["unix:path:/a", "unix:path:/b, c"].map { try Selector(parsing: $0) },
+                [try Selector(parsing: "unix:gid:7")],
+            ], noneOf: [try Selector(parsing: "unix:gid:0")], digestSets: ["release", "tools"])
+        return details
+    }
+
+    /// A digest set with two versions.
+    package static func digestSet(_ name: String = "release") -> DigestSet {
+        DigestSet(
+            name: name, keeps: 2, grace: .seconds(3600),
+            versions: [
+                .init(number: 3, digests: [String(repeating: "a", count: 64)], createdAt: start - 100),
+                .init(
+                    number: 4, digests: [String(repeating: "b", count: 64), String(repeating: "c", count: 64)],
+                    createdAt: start),
+            ])
     }
 
     /// An agent that just joined.

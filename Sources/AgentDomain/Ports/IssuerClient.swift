@@ -19,17 +19,17 @@ package protocol IssuerClient: Sendable {
 
     /// X.509-SVIDs for signing requests.
     ///
-    /// - Parameter requests: An entry ID and a PKCS#10 request (DER) each.
+    /// - Parameter requests: A slot and a PKCS#10 request (DER) each.
     /// - Returns: For each request, in order, the chain (DER, leaf first), or nil if it was refused.
     /// - Throws: ``IssuerClientError``.
     func x509SVIDs(
-        _ requests: [(entryID: String, csr: [UInt8])]
+        _ requests: [(slot: SVIDSlot, csr: [UInt8])]
     ) async throws(IssuerClientError) -> [[[UInt8]]?]
 
-    /// A JWT-SVID for an entry.
+    /// A JWT-SVID for a slot.
     ///
     /// - Throws: ``IssuerClientError``.
-    func jwtSVID(entryID: String, audience: [String]) async throws(IssuerClientError) -> HeldJWTSVID
+    func jwtSVID(slot: SVIDSlot, audience: [String]) async throws(IssuerClientError) -> HeldJWTSVID
 }
 
 /// Why the issuer did not answer as hoped.

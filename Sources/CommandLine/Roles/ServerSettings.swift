@@ -17,6 +17,7 @@ package struct ServerSettings: Sendable {
     let svids: SVIDIssuer.Settings
     let assurance: AssuranceDefaults
     let legacyAgents: LegacyAgentPolicy
+    let entriesFolder: String?
     let logLevel: Logger.Level
 
     package static let keys = [
@@ -46,6 +47,11 @@ package struct ServerSettings: Sendable {
                 agents of another make, which cannot judge assurance levels: serve hands them the entries with \
                 min_assurance 0 or 1, refuse hands them nothing
                 """),
+        ConfigurationKey(
+            "entries_folder",
+            help:
+                "a folder whose files say what entries there are, as 'mintmark entry apply --help' has them; none when left out"
+        ),
         ConfigurationKey("log_level", default: "info", help: "trace, debug, info, notice, warning, error or critical"),
     ]
 
@@ -77,6 +83,7 @@ package struct ServerSettings: Sendable {
         assurance = AssuranceDefaults(program: AssuranceLevel(rawValue: level) ?? .boundImage)
         legacyAgents = try SettingReader.required(
             try file.value("legacy_agents", "serve or refuse") { LegacyAgentPolicy(rawValue: $0) }, "legacy_agents")
+        entriesFolder = try file.text("entries_folder").map { WorkloadOptions.absolute($0) }
         logLevel = try SettingReader.logLevel(file)
     }
 
@@ -84,7 +91,7 @@ package struct ServerSettings: Sendable {
         IssuerConfiguration(
             trustDomain: trustDomain, databasePath: state.file("mintmark.db"), keyFolder: state.file("keys"),
             adminSocket: adminSocket, listener: .tcp(host: bindAddress, port: bindPort), authorities: authorities,
-            svids: svids, assurance: assurance, legacyAgents: legacyAgents)
+            svids: svids, assurance: assurance, legacyAgents: legacyAgents, entriesFolder: entriesFolder)
     }
 
     func prepareSocketFolder(files: any FileSystem) throws(Failure) {

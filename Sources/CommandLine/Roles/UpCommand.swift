@@ -33,6 +33,11 @@ struct UpCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Written once SVIDs can be fetched.", valueName: "path"))
     var readyFile: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "A folder whose files say what entries there are; see 'mintmark entry apply --help'.", valueName: "dir"))
+    var entries: String?
+
     @Option(help: ArgumentHelp("Lifetime of signing authorities.", valueName: "duration"))
     var caTtl = DurationArgument(.seconds(24 * 3600))
 
@@ -79,7 +84,8 @@ struct UpCommand: AsyncParsableCommand {
                 authorities: .init(lifetime: caTtl.duration, x509KeyType: caKeyType, jwtKeyType: jwtKeyType),
                 svids: .init(
                     x509TTL: x509Ttl.duration, jwtTTL: jwtTtl.duration,
-                    agentTTL: min(.seconds(3600), caTtl.duration))),
+                    agentTTL: min(.seconds(3600), caTtl.duration)),
+                entriesFolder: entries.map { WorkloadOptions.absolute($0) }),
             clock: clock, files: files, logger: logger)
         defer { issuer.close() }
         let inProcess = InProcessTransport()

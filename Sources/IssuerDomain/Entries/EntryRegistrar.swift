@@ -5,12 +5,12 @@ internal import Synchronization
 
 /// Registers entries: decides on the index, makes it durable, then lets everyone see it.
 package final class EntryRegistrar: Sendable {
-    private let trustDomain: TrustDomain
-    private let defaults: AssuranceDefaults
+    package let trustDomain: TrustDomain
+    let defaults: AssuranceDefaults
     private let store: any EntryStore
     private let feed: RevisionFeed
     private let index: Mutex<EntryIndex>
-    private let writing = Turnstile()
+    let writing = Turnstile()
 
     /// Reads the store and announces its revision.
     ///
@@ -24,10 +24,11 @@ package final class EntryRegistrar: Sendable {
         trustDomain: TrustDomain, defaults: AssuranceDefaults = .init(), store: any EntryStore, feed: RevisionFeed
     ) async throws(StoreError) {
         let loaded = try await store.loadEntries()
+        let digestSets = try await store.loadDigestSets()
         (self.trustDomain, self.defaults) = (trustDomain, defaults)
         self.store = store
         self.feed = feed
-        index = Mutex(EntryIndex(entries: loaded.entries, revision: loaded.revision))
+        index = Mutex(EntryIndex(entries: loaded.entries, digestSets: digestSets, revision: loaded.revision))
         feed.announce(loaded.revision)
     }
 
@@ -86,10 +87,11 @@ package final class EntryRegistrar: Sendable {
                     let old = entry.contents
                     patch.change(&entry.contents)
                     entry.contents.terms = patch.terms.terms(
-                        replacing: old, selectors: entry.contents.selectors, defaults: self.defaults)
+                        replacing: old, selectors: entry.contents.decidingSelectors, defaults: self.defaults)
                     try EntryRules.check(
                         entry.contents, in: self.trustDomain, now: now, replacing: old,
                         insistence: patch.terms.insistence)
+                    try draft.requireDigestSets(of: entry.contents)
                     if let other = draft.entry(with: entry.contents.key), other.id != entry.id { throw .exists(other) }
                     entry.revision += 1
                     draft.apply([.put(entry)], revision: draft.revision)
@@ -127,19 +129,19 @@ package final class EntryRegistrar: Sendable {
         _ draft: EntryDraft, now: Date, keys: [EntryKey: Entry], ids: Set<String>, using entropy: inout some Entropy
     ) throws(EntryError) -> Entry {
         var contents = draft.contents
-        contents.terms = draft.terms.terms(for: contents.selectors, defaults: defaults)
+        contents.terms = draft.terms.terms(for: contents.decidingSelectors, defaults: defaults)
         try EntryRules.check(contents, in: trustDomain, now: now, insistence: draft.terms.insistence)
+        try index.withLock { index throws(EntryError) in try index.requireDigestSets(of: contents) }
         if let id = draft.id { try EntryRules.check(id: id) }
         let key = draft.contents.key
         if let existing = keys[key] ?? index.withLock({ $0.entry(with: key) }) { throw .exists(existing) }
         let id = draft.id ?? RandomID.draw(using: &entropy)
         guard !ids.contains(id), index.withLock({ $0[id] == nil }) else { throw .idTaken }
         // Stored to the second, as the API shows it.
-        let createdAt = Date(timeIntervalSince1970: now.timeIntervalSince1970.rounded(.down))
-        return Entry(id: id, contents: contents, revision: 0, createdAt: createdAt)
+        return Entry(id: id, contents: contents, revision: 0, createdAt: now.wholeSecond)
     }
 
-    private func commit(_ changes: [EntryChange]) async throws(StoreError) {
+    func commit(_ changes: [EntryChange]) async throws(StoreError) {
         guard !changes.isEmpty else { return }
         let revision = try await store.apply(changes)
         index.withLock { $0.apply(changes, revision: revision) }

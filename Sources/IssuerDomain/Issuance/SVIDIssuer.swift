@@ -31,12 +31,22 @@ package struct SVIDIssuer: Sendable {
 
     /// Issues an X.509-SVID for a registered workload.
     ///
+    /// - Parameters:
+    ///   - entry: Says what is issued.
+    ///   - identity: What the entry's template became; nil for an entry without one.
+    ///   - request: Proves possession of the key.
+    ///   - now: The time.
+    ///   - entropy: For the serial number.
+    /// - Returns: The SVID, with the rule that set its end.
     /// - Throws: ``IssuanceError``.
     package func x509SVID(
-        for entry: Entry, request: SigningRequest, now: Date, using entropy: inout some Entropy
+        for entry: Entry, as identity: SPIFFEID? = nil, request: SigningRequest, now: Date,
+        using entropy: inout some Entropy
     ) throws(IssuanceError) -> IssuedX509SVID {
-        try x509SVID(
-            id: entry.contents.spiffeID, request: request, dnsNames: entry.contents.dnsNames,
+        try EntryIssuanceRule.check(request, for: entry)
+        return try x509SVID(
+            id: EntryIssuanceRule.identity(of: entry, asked: identity), request: request,
+            dnsNames: entry.contents.dnsNames,
             asked: entry.contents.x509TTL, defaultTTL: settings.x509TTL, end: entry.contents.expiresAt, now: now,
             using: &entropy)
     }
@@ -77,10 +87,13 @@ package struct SVIDIssuer: Sendable {
     ///
     /// - Throws: ``IssuanceError``.
     package func jwtSVID(
-        for entry: Entry, audience: [String], now: Date, using entropy: inout some Entropy
+        for entry: Entry, as identity: SPIFFEID? = nil, audience: [String], now: Date,
+        using entropy: inout some Entropy
     ) throws(IssuanceError) -> IssuedJWTSVID {
-        try jwtSVID(
-            id: entry.contents.spiffeID, audience: audience, asked: entry.contents.jwtTTL,
+        try EntryIssuanceRule.check(audience: audience, for: entry)
+        return try jwtSVID(
+            id: EntryIssuanceRule.identity(of: entry, asked: identity), audience: audience,
+            asked: entry.contents.jwtTTL,
             end: entry.contents.expiresAt, now: now, using: &entropy)
     }
 

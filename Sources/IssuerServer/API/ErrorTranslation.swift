@@ -12,11 +12,13 @@ extension EntryError: RPCErrorConvertible {
         switch self {
         case .foreignTrustDomain, .spiffeIDWithoutPath, .reservedSPIFFEID, .noSelectors, .tooMany, .selector,
             .bareInterpreter, .assuranceBelowSelector, .mixedStoreSelectors, .hintTooLong, .invalidDNSName,
-            .invalidEntryID, .lifetimeOutOfRange, .alreadyExpired,
-            .federatesWithItself:
+            .invalidEntryID, .lifetimeOutOfRange, .alreadyExpired, .badText, .neverInForce, .emptyGroup,
+            .absenceNeverShown, .contradiction, .template, .templateWithPrivileges, .agentByAccountAlone,
+            .emptyDigestSet, .federatesWithItself:
             .invalidArgument
-        case .exists, .idTaken: .alreadyExists
-        case .notFound: .notFound
+        case .exists, .idTaken, .digestSetExists: .alreadyExists
+        case .notFound, .digestSetMissing: .notFound
+        case .digestSetInUse: .failedPrecondition
         }
     }
 
@@ -26,9 +28,10 @@ extension EntryError: RPCErrorConvertible {
 extension IssuanceError: RPCErrorConvertible {
     package var rpcErrorCode: RPCError.Code {
         switch self {
-        case .badSigningRequest, .keyNotAllowed, .keyOfAuthority, .badAudience: .invalidArgument
+        case .badSigningRequest, .keyNotAllowed, .keyOfAuthority, .badAudience, .audienceNotAllowed, .otherKeyType:
+            .invalidArgument
         case .entryMissing: .notFound
-        case .notAuthorized, .foreignTrustDomain: .permissionDenied
+        case .notAuthorized, .foreignTrustDomain, .outsideTemplate: .permissionDenied
         case .lifetimeExhausted: .failedPrecondition
         case .clockBeforeAuthority: .unavailable
         case .lintFailed, .signingFailed: .internalError
@@ -38,7 +41,8 @@ extension IssuanceError: RPCErrorConvertible {
     package var rpcErrorMessage: String {
         switch self {
         case .badSigningRequest, .keyNotAllowed, .keyOfAuthority, .entryMissing, .notAuthorized, .badAudience,
-            .lifetimeExhausted, .clockBeforeAuthority, .foreignTrustDomain:
+            .audienceNotAllowed, .otherKeyType, .outsideTemplate, .lifetimeExhausted, .clockBeforeAuthority,
+            .foreignTrustDomain:
             description
         case .lintFailed(detail: _): "refused to sign"
         case .signingFailed(detail: _): "signing is unavailable; retry later"

@@ -26,6 +26,7 @@ package struct Issuer: Sendable {
     private let agents: AgentRegistrar
     private let svids: SVIDIssuer
     private let legacyAgents: LegacyAgents
+    private let entriesFolder: WatchedFolder?
     private let feed: RevisionFeed
     private let recordedIncidents = RecordedIncidents()
     private let serverSVID: ServerSVID
@@ -64,6 +65,11 @@ package struct Issuer: Sendable {
             throw StartFailure.describe(error, configuration: configuration)
         }
         legacyAgents = LegacyAgents(configuration.legacyAgents, logger: logger)
+        entriesFolder = configuration.entriesFolder.map { [entries, agents] path in
+            WatchedFolder(
+                path, declarer: Declarer(entries: entries, clock: clock, logger: logger), agents: agents, files: files,
+                logger: logger)
+        }
         if configuration.assurance.program < .boundImage {
             logger.warning(
                 "default_min_assurance is below 2",
@@ -131,6 +137,7 @@ package struct Issuer: Sendable {
                     services: api)),
             LoopService { try await tend() },
         ]
+        if let entriesFolder { services.append(LoopService { try await entriesFolder.run() }) }
         if let tcp {
             services.append(
                 GRPCService(
@@ -162,23 +169,31 @@ package struct Issuer: Sendable {
             EntryService(
                 access: access, entries: entries, legacyAgents: legacyAgents, clock: clock, logger: logger),
             RegistrationService(access: access, entries: entries, clock: clock, logger: logger),
-            AuthorizedEntriesService(access: access, entries: entries, clock: clock),
+            AuthorizedEntriesService(access: access, entries: entries, legacyAgents: legacyAgents, clock: clock),
+            DeclarationService(access: access, entries: entries, agents: agents, clock: clock, logger: logger),
+            DigestSetService(access: access, entries: entries, clock: clock, logger: logger),
+            TemplatedSVIDService(
+                access: access, issuer: svids, entries: entries, clock: clock, logger: logger),
             SVIDService(access: access, issuer: svids, entries: entries, clock: clock, logger: logger),
             BundleService(access: access, authorities: authorities),
             PropagationService(access: access, entries: entries, agents: agents, feed: feed, clock: clock),
             IncidentService(access: access, recorded: recordedIncidents, logger: logger),
-            HealthService { authorities.snapshot.x509.record.notAfter > clock.now },
+            HealthService(parts: entriesFolder.map { folder in ["entries-folder": { folder.isSound }] } ?? [:]) {
+                authorities.snapshot.x509.record.notAfter > clock.now
+            },
         ]
     }
 
     /// Keeps authorities, the server's own SVID and the store in order until cancelled.
     private func tend() async throws {
+        var lastLook = clock.now
         while true {
             do {
                 try await authorities.tend(now: clock.now, using: SystemEntropy())
                 try serverSVID.renewIfDue(issuer: svids, now: clock.now, using: SystemEntropy())
                 try await agents.pruneTokens(now: clock.now)
                 try await pruneEntries()
+                lastLook = try await beginEntries(after: lastLook)
             } catch let error as CancellationError {
                 throw error
             } catch {
@@ -193,6 +208,14 @@ package struct Issuer: Sendable {
     private var tendingInterval: Duration {
         let shortest = min(configuration.authorities.lifetime / 24, configuration.svids.agentTTL / 8)
         return max(.milliseconds(100), min(.seconds(10), shortest))
+    }
+
+    /// Tells agents of entries whose time has come.
+    private func beginEntries(after last: Date) async throws -> Date {
+        let now = clock.now
+        let count = try await entries.announceBeginnings(after: last, until: now)
+        if count > 0 { logger.info("entries have begun", metadata: ["count": "\(count)"]) }
+        return now
     }
 
     private func pruneEntries() async throws {

@@ -49,7 +49,7 @@ package final class GRPCIssuerClient<Transport: ClientTransport>: IssuerClient {
                 entries[id] = try AuthorizedEntry(fetched)
                 guard entries[id] == nil else { continue }
                 logger.warning(
-                    "entry is not served: this agent does not know the assurance level that it asks for",
+                    "entry is not served: this agent does not understand what it asks for",
                     metadata: ["entry.id": "\(id.prefix(255))", "hint": "upgrade this agent"])
             } catch { throw .badAnswer(detail: "entry \(id): \(error)") }
         }
@@ -64,12 +64,30 @@ package final class GRPCIssuerClient<Transport: ClientTransport>: IssuerClient {
     }
 
     package func x509SVIDs(
-        _ requests: [(entryID: String, csr: [UInt8])]
+        _ requests: [(slot: SVIDSlot, csr: [UInt8])]
+    ) async throws(IssuerClientError) -> [[[UInt8]]?] {
+        // Each kind in a call of its own, and the answers back in order.
+        let plain = requests.enumerated().filter { $0.element.slot.identity == nil }
+        let templated = requests.enumerated().filter { $0.element.slot.identity != nil }
+        var chains = [[[UInt8]]?](repeating: nil, count: requests.count)
+        if !plain.isEmpty {
+            let answers = try await plainX509SVIDs(plain.map(\.element))
+            for (request, chain) in zip(plain, answers) { chains[request.offset] = chain }
+        }
+        if !templated.isEmpty {
+            let answers = try await templatedX509SVIDs(templated.map(\.element))
+            for (request, chain) in zip(templated, answers) { chains[request.offset] = chain }
+        }
+        return chains
+    }
+
+    private func plainX509SVIDs(
+        _ requests: [(slot: SVIDSlot, csr: [UInt8])]
     ) async throws(IssuerClientError) -> [[[UInt8]]?] {
         let message = Spire_Api_Server_Svid_V1_BatchNewX509SVIDRequest.with {
             $0.params = requests.map { request in
                 .with {
-                    $0.entryID = request.entryID
+                    $0.entryID = request.slot.entryID
                     $0.csr = Data(request.csr)
                 }
             }
@@ -84,13 +102,44 @@ package final class GRPCIssuerClient<Transport: ClientTransport>: IssuerClient {
         return response.results.map { $0.status.code == 0 ? $0.svid.certChain.map { Array($0) } : nil }
     }
 
-    package func jwtSVID(entryID: String, audience: [String]) async throws(IssuerClientError) -> HeldJWTSVID {
-        let message = Spire_Api_Server_Svid_V1_NewJWTSVIDRequest.with {
-            $0.entryID = entryID
-            $0.audience = audience
+    private func templatedX509SVIDs(
+        _ requests: [(slot: SVIDSlot, csr: [UInt8])]
+    ) async throws(IssuerClientError) -> [[[UInt8]]?] {
+        let message = Mintmark_V1_BatchNewTemplatedX509SVIDRequest.with {
+            $0.items = requests.map { request in
+                .with {
+                    $0.entryID = request.slot.entryID
+                    $0.csr = Data(request.csr)
+                    if let identity = request.slot.identity { $0.spiffeID = identity.onWire }
+                }
+            }
         }
+        let response = try await call { [options] client in
+            try await Mintmark_V1_TemplatedSVIDs.Client(wrapping: client).batchNewX509SVID(message, options: options)
+        }
+        guard response.results.count == requests.count else {
+            throw .badAnswer(detail: "\(response.results.count) results for \(requests.count) requests")
+        }
+        return response.results.map { $0.status.code == 0 ? $0.svid.certChain.map { Array($0) } : nil }
+    }
+
+    package func jwtSVID(slot: SVIDSlot, audience: [String]) async throws(IssuerClientError) -> HeldJWTSVID {
         let svid = try await call { [options] client in
-            try await Spire_Api_Server_Svid_V1_SVID.Client(wrapping: client).newJWTSVID(message, options: options).svid
+            guard let identity = slot.identity else {
+                let message = Spire_Api_Server_Svid_V1_NewJWTSVIDRequest.with {
+                    $0.entryID = slot.entryID
+                    $0.audience = audience
+                }
+                return try await Spire_Api_Server_Svid_V1_SVID.Client(wrapping: client)
+                    .newJWTSVID(message, options: options).svid
+            }
+            let message = Mintmark_V1_NewTemplatedJWTSVIDRequest.with {
+                $0.entryID = slot.entryID
+                $0.audience = audience
+                $0.spiffeID = identity.onWire
+            }
+            return try await Mintmark_V1_TemplatedSVIDs.Client(wrapping: client)
+                .newJWTSVID(message, options: options).svid
         }
         do {
             return HeldJWTSVID(
@@ -191,6 +240,15 @@ package final class GRPCIssuerClient<Transport: ClientTransport>: IssuerClient {
         _ body: @escaping @Sendable (GRPCClient<Transport>) async throws -> Value
     ) async throws(IssuerClientError) -> Value {
         do { return try await client.withClient(body) } catch { throw IssuerClientError(error) }
+    }
+}
+
+extension SPIFFEID {
+    fileprivate var onWire: Spire_Api_Types_SPIFFEID {
+        .with {
+            $0.trustDomain = trustDomain.name
+            $0.path = path
+        }
     }
 }
 

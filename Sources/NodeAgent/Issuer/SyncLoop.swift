@@ -127,7 +127,7 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
                 view.bundle = bundle
                 view.entries = entries
                 view.matcher = EntryMatcher(entries.values)
-                view.svids = view.svids.filter { entries[$0.key] != nil }
+                view.svids = view.svids.filter { entries[$0.key.entryID]?.entry(in: $0.key) != nil }
                 view.lastSync = now
             }
             state.withJWTs { $0.retain(entries: entries.mapValues(\.revision), now: now) }
