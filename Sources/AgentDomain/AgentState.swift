@@ -74,6 +74,8 @@ package final class AgentState: Sendable {
             guarded.view.connections[instance] = rest > 0 ? rest : nil
             guard rest <= 0, guarded.view.svids.keys.contains(where: { $0.instance == instance }) else { return }
             guarded.view.svids = guarded.view.svids.filter { $0.key.instance != instance }
+            // Messages that were made of the old view, with its keys, are not kept for this one.
+            guarded.view.revision &+= 1
         }
     }
 

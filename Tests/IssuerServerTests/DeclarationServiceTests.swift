@@ -94,7 +94,8 @@ struct DeclarationServiceTests {
     static let faults: [(text: String, line: Int, says: String)] = [
         (header + "    hnt: x", 5, "did you mean 'hint'"), (header + "    whatsoever: x", 5, "unknown key"),
         ("things: []", 1, "unknown key 'things'"), ("- a", 1, "not a mapping"), ("entries: {}", 1, "not a list"),
-        ("entries:\n  - a", 2, "not a mapping"), ("entries: [", 1, ""), ("entries:\n  - {}", 2, "spiffe_id"),
+        ("entries:\n  - a", 2, "not a mapping"), ("entries: [", 2, "expected node content"),
+        ("entries:\n  - {}", 2, "spiffe_id"),
         (header + "    min_assurance: 4", 5, "0, 1, 2 or 3"), (header + "    min_assurance: high", 5, "whole number"),
         (header + "    admin: \"true\"", 5, "true or false"), (header + "    admin: yes", 5, "true or false"),
         (header + "    x509_svid_ttl: soon", 5, "duration"), (header + "    expires_at: tomorrow", 5, "RFC 3339"),
@@ -107,7 +108,9 @@ struct DeclarationServiceTests {
         (header + "    hint: &x a\n    owner: *x", 5, "anchors"),
         ("entries:\n  - spiffe_id: Spiffe://a\n    selectors: []", 2, "spiffe_id"),
         // What the entry as a whole breaks is told where it begins.
-        ("entries:\n  - spiffe_id: spiffe://example.org/a\n    parent_id: spiffe://example.org/b", 2, "selector"),
+        (
+            "entries:\n  - spiffe_id: spiffe://example.org/a\n    parent_id: spiffe://example.org/b", 2, "no selector"
+        ),
         (header + "    class: agent", 2, "class agent"),
     ]
 

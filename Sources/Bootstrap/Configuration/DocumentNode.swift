@@ -33,13 +33,20 @@ package struct DocumentNode: Sendable {
     /// - Returns: nil for a document without anything in it.
     /// - Throws: ``DocumentError`` with the line.
     package static func parse(_ text: String) throws(DocumentError) -> DocumentNode? {
+        let parser: Parser
         let root: Node?
-        do { root = try Yams.compose(yaml: text) } catch let error as YamlError {
-            throw DocumentError(error)
-        } catch { throw DocumentError(line: 1, message: "not YAML: \(error)") }
-        guard let root else { return nil }
-        var parts = 0
-        return try DocumentNode(root, &parts)
+        do {
+            parser = try Parser(yaml: text)
+            root = try parser.singleRoot()
+        } catch let error as YamlError { throw DocumentError(error) } catch {
+            throw DocumentError(line: 1, message: "not YAML: \(error)")
+        }
+        // Nodes know their anchors only while the parser is there.
+        return try withExtendedLifetime(parser) { () throws(DocumentError) in
+            guard let root else { return nil }
+            var parts = 0
+            return try DocumentNode(root, &parts)
+        }
     }
 
     private init(_ node: Node, _ parts: inout Int) throws(DocumentError) {

@@ -21,8 +21,12 @@ package enum EntryFiles {
             throw Failure(.refused, "\(error)", hint: "name a file or folder that can be read")
         }
         let found = names.filter { name in !name.hasPrefix(".") && suffixes.contains { name.hasSuffix($0) } }
-        // Nothing is there, or it is a folder without such files: the one is an error and reading says so.
-        if names.isEmpty, (try? files.read(path, limit: 1)) == .some(nil) { return [path] }
+        if names.isEmpty, !isThere(path, files) { return [path] }
         return found.map { path.hasSuffix("/") ? path + $0 : "\(path)/\($0)" }
+    }
+
+    /// Whether there is something: what cannot be read is there as well, such as a folder without files.
+    private static func isThere(_ path: String, _ files: any FileSystem) -> Bool {
+        do throws(FileSystemError) { return try files.read(path, limit: 1) != nil } catch { return true }
     }
 }

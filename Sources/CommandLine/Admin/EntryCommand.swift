@@ -342,6 +342,7 @@ struct EntryUpdateCommand: AsyncParsableCommand {
               mintmark entry update 0b7c51d4-… --hint reviewer
               mintmark entry update 0b7c51d4-… --min-assurance 3
               mintmark entry update 0b7c51d4-… --disabled
+              mintmark entry update 0b7c51d4-… --clear audience --clear expires-at
               mintmark entry update 0b7c51d4-… --selector unix:uid:1000 --selector unix:sha256:9f86d0…
             """)
 
@@ -363,6 +364,12 @@ struct EntryUpdateCommand: AsyncParsableCommand {
     @OptionGroup var settings: EntrySettings
     @OptionGroup var terms: EntryTermsOptions
     @OptionGroup var details: EntryDetailsOptions
+
+    @Option(
+        help: ArgumentHelp(
+            "Take a field back to its default: \(ClearableField.allValueStrings.joined(separator: ", ")); repeat for more.",
+            valueName: "field"))
+    var clear: [ClearableField] = []
 
     func run() async throws {
         try terms.refuseInterpreter(selector)
@@ -390,6 +397,7 @@ struct EntryUpdateCommand: AsyncParsableCommand {
         var details = Mintmark_V1_Details()
         var detailsMask = Mintmark_V1_DetailsMask()
         try self.details.apply(to: &details, mask: &detailsMask)
+        for field in clear { field.mark(in: &mask, &detailsMask) }
         guard mask != .init() || detailsMask != .init() || terms.level != nil || terms.allowJit != nil else {
             throw ValidationError("nothing to change; name at least one setting")
         }

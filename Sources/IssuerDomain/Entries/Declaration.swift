@@ -4,6 +4,8 @@ package struct Declaration: Sendable {
     package static let label = "managed-by"
     /// The most entries in one declaration.
     package static let maximumEntries = 20_000
+    /// The longest value of the label, in bytes.
+    package static let maximumKeeperBytes = 255
 
     package var entries: [DeclaredEntry]
     /// The value of the label; only entries that have it are changed or deleted.

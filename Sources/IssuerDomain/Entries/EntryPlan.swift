@@ -123,6 +123,7 @@ package struct EntryPlan: Sendable {
             contents, in: trustDomain, now: now, replacing: existing?.contents, insistence: wanted.terms.insistence)
         try index.requireDigestSets(of: contents)
         let id = existing?.id ?? wanted.id ?? RandomID.draw(using: &entropy)
+        guard existing?.id == id || index[id] == nil else { throw .idTaken }
         if let other = claimed.updateValue(wanted.source, forKey: id) {
             problems.append(Problem(source: wanted.source, message: "the same entry is declared at \(other) as well"))
             return

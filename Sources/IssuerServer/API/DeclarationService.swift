@@ -20,7 +20,7 @@ struct DeclarationService: Mintmark_V1_Declarations.SimpleServiceProtocol {
     ) async throws -> Mintmark_V1_ApplyResponse {
         try access.requireLocal(context)
         let keeper = request.managedBy
-        guard (1...DetailsLimits.labelBytes).contains(keeper.utf8.count) else {
+        guard (1...Declaration.maximumKeeperBytes).contains(keeper.utf8.count) else {
             throw RPCError(code: .invalidArgument, message: "managed_by must say who keeps these entries")
         }
         let reader = try read(request.documents, force: request.force)
@@ -71,9 +71,4 @@ extension AgentRegistrar {
         let known = all.filter { !$0.isBanned }
         return known.count == 1 ? known.first?.id : nil
     }
-}
-
-/// What a declaration may be called.
-enum DetailsLimits {
-    static let labelBytes = 255
 }
