@@ -15,8 +15,21 @@ package struct HealthService: Grpc_Health_V1_Health.SimpleServiceProtocol {
         request: Grpc_Health_V1_HealthCheckRequest, context: ServerContext
     ) async throws -> Grpc_Health_V1_HealthCheckResponse {
         guard request.service.isEmpty else { throw RPCError(code: .notFound, message: "unknown service") }
-        let status: Grpc_Health_V1_HealthCheckResponse.ServingStatus = await isServing() ? .serving : .notServing
-        return .with { $0.status = status }
+        return await now
+    }
+
+    package func list(
+        request: Grpc_Health_V1_HealthListRequest, context: ServerContext
+    ) async throws -> Grpc_Health_V1_HealthListResponse {
+        let now = await now
+        return .with { $0.statuses = ["": now] }
+    }
+
+    private var now: Grpc_Health_V1_HealthCheckResponse {
+        get async {
+            let isServing = await isServing()
+            return .with { $0.status = isServing ? .serving : .notServing }
+        }
     }
 
     package func watch(
