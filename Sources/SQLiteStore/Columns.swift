@@ -18,6 +18,8 @@ struct Columns {
 
     func integer(_ name: String) throws(StoreError) -> Int64 { try value(name) }
 
+    func optionalInteger(_ name: String) throws(StoreError) -> Int64? { try optional(name) }
+
     func bytes(_ name: String) throws(StoreError) -> [UInt8] {
         let data: Data = try value(name)
         return Array(data)

@@ -294,7 +294,7 @@ struct SQLiteStoreFileTests {
 
     /// The case of a ``StoreError``, whatever its detail says.
     enum Refusal: Error, Equatable {
-        case corrupt, full, tooNew, readOnly, otherTrustDomain, failed
+        case corrupt, full, tooNew, readOnly, otherTrustDomain, outsideScope, failed
 
         init(_ error: StoreError) {
             self =
@@ -304,6 +304,7 @@ struct SQLiteStoreFileTests {
                 case .tooNew: .tooNew
                 case .readOnly: .readOnly
                 case .otherTrustDomain: .otherTrustDomain
+                case .outsideScope: .outsideScope
                 case .failed: .failed
                 }
         }

@@ -17,6 +17,10 @@ package final class MemoryStore: EntryStore, AgentStore, AuthorityStore {
     }
 
     private let state = Mutex(State())
+    let ledger = MemoryLedger()
+
+    /// What writes fail with.
+    var failure: StoreError? { state.withLock { $0.failure } }
 
     /// Holds up writes while it is shut.
     package let gate = Gate()

@@ -53,7 +53,8 @@ package enum JWTSigner {
         } catch { throw .signingFailed(detail: "\(error)") }
         try validate(token, against: template, authority: authority)
         return IssuedJWTSVID(
-            id: template.id, token: SecretText(token), issuedAt: Date(timeIntervalSince1970: TimeInterval(issuedAt)),
+            id: template.id, token: SecretText(token), tokenID: template.tokenID,
+            issuedAt: Date(timeIntervalSince1970: TimeInterval(issuedAt)),
             lifetime: template.lifetime)
     }
 

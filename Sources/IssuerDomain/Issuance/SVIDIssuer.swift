@@ -35,10 +35,12 @@ package struct SVIDIssuer: Sendable {
     package func x509SVID(
         for entry: Entry, request: SigningRequest, now: Date, using entropy: inout some Entropy
     ) throws(IssuanceError) -> IssuedX509SVID {
-        try x509SVID(
+        let svid = try sign(
             id: entry.contents.spiffeID, request: request, dnsNames: entry.contents.dnsNames,
             asked: entry.contents.x509TTL, defaultTTL: settings.x509TTL, end: entry.contents.expiresAt, now: now,
             using: &entropy)
+        IssuanceTrail.current?.note(IssuanceFact(svid, entry: entry))
+        return svid
     }
 
     /// Issues an X.509-SVID for a name: an agent's, the server's own, or one that an admin mints.
@@ -57,6 +59,17 @@ package struct SVIDIssuer: Sendable {
     package func x509SVID(
         id: SPIFFEID, request: SigningRequest, dnsNames: [String] = [], asked: Duration?, defaultTTL: Duration,
         end: Date? = nil, now: Date, using entropy: inout some Entropy
+    ) throws(IssuanceError) -> IssuedX509SVID {
+        let svid = try sign(
+            id: id, request: request, dnsNames: dnsNames, asked: asked, defaultTTL: defaultTTL, end: end, now: now,
+            using: &entropy)
+        IssuanceTrail.current?.note(IssuanceFact(svid, entry: nil))
+        return svid
+    }
+
+    private func sign(
+        id: SPIFFEID, request: SigningRequest, dnsNames: [String], asked: Duration?, defaultTTL: Duration, end: Date?,
+        now: Date, using entropy: inout some Entropy
     ) throws(IssuanceError) -> IssuedX509SVID {
         let authority = authorities.snapshot.x509
         let lifetime = try LifetimeDecision(
@@ -79,9 +92,11 @@ package struct SVIDIssuer: Sendable {
     package func jwtSVID(
         for entry: Entry, audience: [String], now: Date, using entropy: inout some Entropy
     ) throws(IssuanceError) -> IssuedJWTSVID {
-        try jwtSVID(
+        let svid = try sign(
             id: entry.contents.spiffeID, audience: audience, asked: entry.contents.jwtTTL,
             end: entry.contents.expiresAt, now: now, using: &entropy)
+        IssuanceTrail.current?.note(IssuanceFact(svid, audience: audience, entry: entry))
+        return svid
     }
 
     /// Issues a JWT-SVID for a name.
@@ -90,6 +105,14 @@ package struct SVIDIssuer: Sendable {
     package func jwtSVID(
         id: SPIFFEID, audience: [String], asked: Duration?, end: Date? = nil, now: Date,
         using entropy: inout some Entropy
+    ) throws(IssuanceError) -> IssuedJWTSVID {
+        let svid = try sign(id: id, audience: audience, asked: asked, end: end, now: now, using: &entropy)
+        IssuanceTrail.current?.note(IssuanceFact(svid, audience: audience, entry: nil))
+        return svid
+    }
+
+    private func sign(
+        id: SPIFFEID, audience: [String], asked: Duration?, end: Date?, now: Date, using entropy: inout some Entropy
     ) throws(IssuanceError) -> IssuedJWTSVID {
         guard id.trustDomain == trustDomain else { throw .foreignTrustDomain(id) }
         guard id.hasPath else { throw .lintFailed(detail: "subject names the trust domain itself (C-13)") }
@@ -120,6 +143,8 @@ package struct IssuedX509SVID: Sendable {
 package struct IssuedJWTSVID: Sendable {
     package let id: SPIFFEID
     package let token: SecretText
+    /// The `jti` claim.
+    package let tokenID: String
     package let issuedAt: Date
     package let lifetime: LifetimeDecision
 }
