@@ -11,6 +11,7 @@ package struct ConfigurationFile: Sendable {
     private let present: Set<String>
     private let keys: [String: ConfigurationKey]
     private let source: String
+    private let root: JSONValue
 
     /// Reads a file.
     ///
@@ -25,7 +26,8 @@ package struct ConfigurationFile: Sendable {
     ) async throws(Failure) {
         source = path
         self.keys = Dictionary(keys.map { ($0.name, $0) }, uniquingKeysWith: { one, _ in one })
-        let names = try Self.keyNames(in: path)
+        root = try Self.contents(of: path)
+        let names = root.object.map { $0.map(\.name) } ?? []
         let known = keys.map(\.name)
         for name in names where !known.contains(name) {
             let hint =
@@ -91,6 +93,15 @@ package struct ConfigurationFile: Sendable {
         return value
     }
 
+    /// A mapping with keys of its own, as it stands in the file; the environment cannot override it.
+    ///
+    /// - Returns: nil when it is left out.
+    /// - Throws: ``Failure`` when it is not a mapping.
+    package func block(_ name: String) throws(Failure) -> ConfigurationBlock? {
+        guard let value = root.object?[name] else { return nil }
+        return try ConfigurationBlock(value, path: "\(source): \(name)", hint: keys[name]?.help)
+    }
+
     private func wrongType(_ name: String, _ expected: String) -> Failure {
         Failure(.configuration, "\(source): key '\(name)' is not \(expected)", hint: keys[name]?.help)
     }
@@ -104,7 +115,7 @@ package struct ConfigurationFile: Sendable {
         return ranked.min { $0.1 < $1.1 }.flatMap { $0.1 <= 4 ? $0.0 : nil }
     }
 
-    private static func keyNames(in path: String) throws(Failure) -> [String] {
+    private static func contents(of path: String) throws(Failure) -> JSONValue {
         let contents: [UInt8]?
         do { contents = try LocalFileSystem().read(path, limit: 1 << 20) } catch {
             throw Failure(.configuration, "\(error)", hint: "give --config a file that can be read")
@@ -112,12 +123,10 @@ package struct ConfigurationFile: Sendable {
         guard let contents else {
             throw Failure(.configuration, "no configuration file at \(path)", hint: "give --config an existing file")
         }
-        guard let text = String(validating: contents, as: UTF8.self), let root = try? Yams.compose(yaml: text),
-            let mapping = root.mapping
-        else {
+        guard let value = try? YAMLDocument.read(contents), value.object != nil else {
             throw Failure(
                 .configuration, "\(path) is not a YAML mapping", hint: "write one 'key: value' a line")
         }
-        return mapping.keys.compactMap(\.string)
+        return value
     }
 }

@@ -50,6 +50,7 @@ extension StoreError: RPCErrorConvertible {
     package var rpcErrorCode: RPCError.Code {
         switch self {
         case .full: .resourceExhausted
+        case .outsideScope: .permissionDenied
         case .corrupt, .tooNew, .readOnly, .otherTrustDomain, .failed: .unavailable
         }
     }
@@ -58,6 +59,7 @@ extension StoreError: RPCErrorConvertible {
         switch self {
         case .full(detail: _): "the issuer's disk is full; nothing was changed"
         case .readOnly(detail: _): "the issuer's store is read-only; nothing was changed"
+        case .outsideScope: "\(description); nothing was changed"
         case .corrupt(detail: _), .tooNew(detail: _), .otherTrustDomain, .failed(detail: _):
             "the issuer's store is unavailable; nothing was changed"
         }
@@ -96,5 +98,24 @@ extension AgentRefusal: RPCErrorConvertible {
         guard let packed = try? Google_Protobuf_Any(message: details) else { return [:] }
         let status = GoogleRPCStatus(code: .permissionDenied, message: description, details: [.any(packed)])
         return status.rpcErrorMetadata
+    }
+}
+
+extension ApprovalRefusal: RPCErrorConvertible {
+    package var rpcErrorCode: RPCError.Code {
+        switch self {
+        case .waiting: .failedPrecondition
+        case .missing: .notFound
+        case .ownRequest: .permissionDenied
+        case .tooMany: .resourceExhausted
+        case .store(let error): error.rpcErrorCode
+        }
+    }
+
+    package var rpcErrorMessage: String {
+        switch self {
+        case .waiting, .missing, .ownRequest, .tooMany: description
+        case .store(let error): error.rpcErrorMessage
+        }
     }
 }

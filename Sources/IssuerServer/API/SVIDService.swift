@@ -143,6 +143,9 @@ struct SVIDService: Spire_Api_Server_Svid_V1_SVID.SimpleServiceProtocol {
     }
 
     private func refuse(_ error: IssuanceError, entryID: String, agent: AttestedAgent) {
+        var fact = IssuanceFact.denied("\(error)")
+        fact.entryID = IssuanceFact.cut(entryID)
+        IssuanceTrail.current?.note(fact)
         logger.warning(
             "svid refused",
             metadata: ["entry.id": "\(entryID.prefix(255))", "agent.id": "\(agent.id)", "error": "\(error)"])

@@ -1,7 +1,7 @@
 package import Bootstrap
 internal import Foundation
 internal import GRPCConnections
-internal import GRPCCore
+package import GRPCCore
 package import GRPCInProcessTransport
 internal import GRPCNIOTransportHTTP2Posix
 internal import IssuerDomain
@@ -21,6 +21,7 @@ package struct Issuer: Sendable {
     private let clock: any WallClock
     private let logger: Logger
     private let store: SQLiteStore
+    private let guardedEntries: GuardedEntryStore
     private let authorities: AuthorityKeeper
     private let entries: EntryRegistrar
     private let agents: AgentRegistrar
@@ -29,6 +30,7 @@ package struct Issuer: Sendable {
     private let feed: RevisionFeed
     private let recordedIncidents = RecordedIncidents()
     private let serverSVID: ServerSVID
+    private let admission: Admission
     private let tcp: ConnectionAwareTransport<TLSCaller>?
     private let local: ConnectionAwareTransport<LocalCaller>
 
@@ -54,12 +56,17 @@ package struct Issuer: Sendable {
             authorities = try await AuthorityKeeper(
                 trustDomain: configuration.trustDomain, settings: configuration.authorities, store: store, keys: keys,
                 feed: feed, now: clock.now, using: SystemEntropy(), logger: logger)
+            guardedEntries = GuardedEntryStore(store)
             entries = try await EntryRegistrar(
-                trustDomain: configuration.trustDomain, defaults: configuration.assurance, store: store, feed: feed)
+                trustDomain: configuration.trustDomain, defaults: configuration.assurance, store: guardedEntries,
+                feed: feed)
             svids = SVIDIssuer(
                 trustDomain: configuration.trustDomain, settings: configuration.svids, authorities: authorities)
             agents = try await AgentRegistrar(issuer: svids, store: store)
             serverSVID = try ServerSVID(issuer: svids, now: clock.now, using: SystemEntropy())
+            admission = try Admission(
+                configuration.access, store: store, entries: guardedEntries, agents: agents, clock: clock, files: files,
+                logger: logger)
         } catch {
             throw StartFailure.describe(error, configuration: configuration)
         }
@@ -70,7 +77,9 @@ package struct Issuer: Sendable {
                 metadata: ["warning": "an entry without --min-assurance \(EntryWarning.attacks)"])
         }
         local = ConnectionAwareTransport(
-            endpoint: .unix(configuration.adminSocket, mode: 0o600), limits: .issuer, security: .none
+            endpoint: .unix(
+                configuration.adminSocket, mode: configuration.access.socketMode,
+                group: configuration.access.socketGroup), limits: .issuer, security: .none
         ) { channel in
             PeerCredentialsReader.read(from: channel).map { LocalCaller(credentials: $0) }
         }
@@ -118,17 +127,20 @@ package struct Issuer: Sendable {
 
     /// What has to run for this issuer to work.
     ///
-    /// - Parameter embedded: The transport and the standing of the agent half, when it shares this process.
+    /// - Parameters:
+    ///   - embedded: The transport and the standing of the agent half, when it shares this process.
+    ///   - more: What is served beside the issuer's own API, and judged by the same table.
     /// - Returns: One server for each way in, and the loop that tends authorities and store; none has started.
     package func services(
-        embedded: (transport: InProcessTransport.Server, peer: EmbeddedPeer)? = nil
+        embedded: (transport: InProcessTransport.Server, peer: EmbeddedPeer)? = nil,
+        more: [any RegistrableRPCService] = []
     ) -> [any Service] {
-        let api = api
+        let api = api + more
         var services: [any Service] = [
             GRPCService(
                 GRPCServer(
                     transport: IdentifyingTransport(local) { ($0 as? LocalCaller).map { .local($0.credentials) } },
-                    services: api)),
+                    services: api, interceptors: [admission.gate])),
             LoopService { try await tend() },
         ]
         if let tcp {
@@ -136,14 +148,14 @@ package struct Issuer: Sendable {
                 GRPCService(
                     GRPCServer(
                         transport: IdentifyingTransport(tcp) { ($0 as? TLSCaller).map { .remote($0.peer) } },
-                        services: api)))
+                        services: api, interceptors: [admission.gate])))
         }
         if let embedded {
             services.append(
                 GRPCService(
                     GRPCServer(
                         transport: IdentifyingTransport(embedded.transport) { _ in .embedded(embedded.peer) },
-                        services: api)))
+                        services: api, interceptors: [admission.gate])))
         }
         return services
     }
@@ -167,8 +179,11 @@ package struct Issuer: Sendable {
             BundleService(access: access, authorities: authorities),
             PropagationService(access: access, entries: entries, agents: agents, feed: feed, clock: clock),
             IncidentService(access: access, recorded: recordedIncidents, logger: logger),
+            DebugService(
+                access: access, agents: agents, entries: entries, serverSVID: serverSVID,
+                startedAt: admission.startedAt, clock: clock),
             HealthService { authorities.snapshot.x509.record.notAfter > clock.now },
-        ]
+        ] + admission.services(access)
     }
 
     /// Keeps authorities, the server's own SVID and the store in order until cancelled.
@@ -179,6 +194,7 @@ package struct Issuer: Sendable {
                 try serverSVID.renewIfDue(issuer: svids, now: clock.now, using: SystemEntropy())
                 try await agents.pruneTokens(now: clock.now)
                 try await pruneEntries()
+                try await admission.tend()
             } catch let error as CancellationError {
                 throw error
             } catch {

@@ -17,12 +17,13 @@ package struct IssuerConfiguration: Sendable {
     /// The terms of entries for which nobody says any.
     package var assurance: AssuranceDefaults
     package var legacyAgents: LegacyAgentPolicy
+    package var access: AccessSettings
 
     package init(
         trustDomain: TrustDomain, databasePath: String, keyFolder: String, adminSocket: UnixSocketPath,
         listener: ListeningEndpoint? = nil, authorities: AuthorityKeeper.Settings = .init(),
         svids: SVIDIssuer.Settings = .init(), assurance: AssuranceDefaults = .init(),
-        legacyAgents: LegacyAgentPolicy = .serve
+        legacyAgents: LegacyAgentPolicy = .serve, access: AccessSettings = .init()
     ) {
         self.trustDomain = trustDomain
         self.databasePath = databasePath
@@ -33,6 +34,7 @@ package struct IssuerConfiguration: Sendable {
         self.svids = svids
         self.assurance = assurance
         self.legacyAgents = legacyAgents
+        self.access = access
     }
 }
 

@@ -10,8 +10,16 @@ internal import X509
 
 /// The server's own X.509-SVID, by which agents know it.
 final class ServerSVID: Sendable {
+    /// A certificate of the chain, for people.
+    struct Link {
+        let id: SPIFFEID?
+        let expiresAt: Date
+        let subject: String
+    }
+
     private struct Current {
         let material: TLSMaterial
+        let chain: [Link]
         let due: Date
     }
 
@@ -26,6 +34,9 @@ final class ServerSVID: Sendable {
 
     /// What to present to agents now.
     var material: TLSMaterial { current.withLock { $0.material } }
+
+    /// What is presented, leaf first.
+    var chain: [Link] { current.withLock { $0.chain } }
 
     /// Replaces the SVID when half of its life is over.
     func renewIfDue(issuer: SVIDIssuer, now: Date, using entropy: some Entropy) throws {
@@ -45,6 +56,12 @@ final class ServerSVID: Sendable {
         let validity = svid.lifetime.validity
         return Current(
             material: try TLSMaterial(chain: svid.chain, key: key.derRepresentation),
+            chain: try svid.chain.enumerated().map { index, der in
+                let certificate = try Certificate(derEncoded: der)
+                return Link(
+                    id: index == 0 ? svid.id : nil, expiresAt: certificate.notValidAfter,
+                    subject: "\(certificate.subject)")
+            },
             due: validity.lowerBound + validity.upperBound.timeIntervalSince(validity.lowerBound) / 2)
     }
 }

@@ -30,7 +30,8 @@ enum StartFailure {
             Failure(
                 .configuration, "\(path): \(error)",
                 hint: "start with trust domain '\(stored)', or choose another state folder")
-        case .failed: Failure(.refused, "\(path): \(error)", hint: "see the message above; nothing was changed")
+        case .failed, .outsideScope:
+            Failure(.refused, "\(path): \(error)", hint: "see the message above; nothing was changed")
         }
     }
 
