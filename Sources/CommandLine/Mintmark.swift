@@ -22,6 +22,7 @@ struct Mintmark: AsyncParsableCommand {
         subcommands: [
             UpCommand.self, ServerCommand.self, AgentCommand.self, TokenCommand.self, EntryCommand.self,
             BundleCommand.self, SVIDCommand.self, ExplainCommand.self, WhoisCommand.self, DoctorCommand.self,
+            AuditCommand.self, ApprovalCommand.self, ContextCommand.self, LoggerCommand.self, DebugCommand.self,
             VerifyServerCommand.self, HealthcheckCommand.self, VersionCommand.self,
         ])
 }

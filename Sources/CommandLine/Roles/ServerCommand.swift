@@ -39,7 +39,7 @@ struct ServerCommand: AsyncParsableCommand {
 
         func run() async throws {
             let settings = try await file.load()
-            let logger = Running.prepare(logLevel: settings.logLevel)
+            let logger = Running.prepare(threshold: settings.access.logThreshold)
             let (clock, files) = (SystemWallClock(), LocalFileSystem())
             let state = try StateFolder(settings.dataFolder, mode: 0o700, files: files)
             let ready = ReadyFile(readyFile, files: files)

@@ -66,7 +66,8 @@ struct UpCommand: AsyncParsableCommand {
 
     func run() async throws {
         let (folder, trustDomain) = try place()
-        let logger = Running.prepare(logLevel: logLevel)
+        let threshold = LogThreshold(logLevel)
+        let logger = Running.prepare(threshold: threshold)
         let (clock, files) = (SystemWallClock(), LocalFileSystem())
         let state = try StateFolder(folder, mode: 0o755, files: files)
         let ready = ReadyFile(readyFile, files: files)
@@ -79,7 +80,8 @@ struct UpCommand: AsyncParsableCommand {
                 authorities: .init(lifetime: caTtl.duration, x509KeyType: caKeyType, jwtKeyType: jwtKeyType),
                 svids: .init(
                     x509TTL: x509Ttl.duration, jwtTTL: jwtTtl.duration,
-                    agentTTL: min(.seconds(3600), caTtl.duration))),
+                    agentTTL: min(.seconds(3600), caTtl.duration)),
+                access: .init(logThreshold: threshold)),
             clock: clock, files: files, logger: logger)
         defer { issuer.close() }
         let inProcess = InProcessTransport()
