@@ -13,6 +13,8 @@ package final class AgentState: Sendable {
         package var matcher = EntryMatcher()
         package var svids: [String: HeldX509SVID] = [:]
         package var bundle: TrustBundle?
+        /// The bundles of the domains that entries federate with, as far as the issuer has them.
+        package var federated: [TrustDomain: TrustBundle] = [:]
         /// Grows with each replacement of the view.
         package fileprivate(set) var revision: UInt64 = 0
         /// Grows with each replacement of the entries.
@@ -24,6 +26,12 @@ package final class AgentState: Sendable {
 
         /// How long the issuer may be silent before a node with nothing to hand out is no longer of use.
         package static let patience = Duration.seconds(600)
+
+        /// The bundles that the holder of some entries believes beside the node's own, in the order of their domains.
+        package func federated(with entries: some Sequence<AuthorizedEntry>) -> [TrustBundle] {
+            guard !federated.isEmpty else { return [] }
+            return Set(entries.flatMap(\.federatesWith)).sorted().compactMap { federated[$0] }
+        }
 
         /// Whether workloads can be served: something valid is held, or the issuer was heard a short while ago.
         package func isServing(at now: Date) -> Bool {

@@ -21,7 +21,8 @@ struct Mintmark: AsyncParsableCommand {
         version: Version.text,
         subcommands: [
             UpCommand.self, ServerCommand.self, AgentCommand.self, TokenCommand.self, EntryCommand.self,
-            BundleCommand.self, SVIDCommand.self, ExplainCommand.self, WhoisCommand.self, DoctorCommand.self,
+            BundleCommand.self, FederationCommand.self, SVIDCommand.self, ExplainCommand.self, WhoisCommand.self,
+            DoctorCommand.self,
             VerifyServerCommand.self, HealthcheckCommand.self, VersionCommand.self,
         ])
 }

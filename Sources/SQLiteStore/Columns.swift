@@ -75,7 +75,7 @@ struct Columns {
         return value
     }
 
-    private func damaged(_ name: String) -> StoreError { .corrupt(detail: "\(table).\(name) cannot be read back") }
+    func damaged(_ name: String) -> StoreError { .corrupt(detail: "\(table).\(name) cannot be read back") }
 }
 
 /// Writes lists as JSON arrays of strings.

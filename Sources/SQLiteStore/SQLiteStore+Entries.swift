@@ -16,17 +16,19 @@ extension SQLiteStore: EntryStore {
 
     package func apply(_ changes: [EntryChange]) async throws(StoreError) -> UInt64 {
         try await write { db in
-            for change in changes {
-                switch change {
-                case .put(let entry):
-                    try Self.put(entry, db)
-                    try ChangeLog.append("entry", entry.id, db)
-                case .delete(let id):
-                    try db.execute(sql: "DELETE FROM entries WHERE id = ?", arguments: [id])
-                    try ChangeLog.append("entry", id, db)
-                }
-            }
+            for change in changes { try Self.make(change, db) }
             return try ChangeLog.revision(db)
+        }
+    }
+
+    static func make(_ change: EntryChange, _ db: Database) throws {
+        switch change {
+        case .put(let entry):
+            try put(entry, db)
+            try ChangeLog.append("entry", entry.id, db)
+        case .delete(let id):
+            try db.execute(sql: "DELETE FROM entries WHERE id = ?", arguments: [id])
+            try ChangeLog.append("entry", id, db)
         }
     }
 

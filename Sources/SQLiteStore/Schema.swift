@@ -90,6 +90,7 @@ enum Schema {
                     arguments: [terms.minimum.number, terms.allowsJIT, try columns.text("id")])
             }
         }
+        registerFederation(&migrator)
         return migrator
     }
 }

@@ -4,12 +4,14 @@ package import SPIFFE
 internal import Synchronization
 
 /// The ports in memory, by the same contract as the real stores; writes can be held up or made to fail.
-package final class MemoryStore: EntryStore, AgentStore, AuthorityStore {
+package final class MemoryStore: EntryStore, AgentStore, AuthorityStore, FederationStore {
     private struct State {
         var entries: [String: Entry] = [:]
         var agents: [SPIFFEID: AttestedAgent] = [:]
         var tokens: [[UInt8]: JoinTokenRecord] = [:]
         var authorities: [String: AuthorityRecord] = [:]
+        var bundles: [TrustDomain: FederatedBundle] = [:]
+        var relationships: [TrustDomain: FederationRelationship] = [:]
         var revision: UInt64 = 0
         var sequence: UInt64 = 0
         var failure: StoreError?
@@ -35,14 +37,41 @@ package final class MemoryStore: EntryStore, AgentStore, AuthorityStore {
 
     package func apply(_ changes: [EntryChange]) async throws(StoreError) -> UInt64 {
         try await write { state throws(StoreError) in
+            try Self.apply(changes, to: &state)
+            return state.revision
+        }
+    }
+
+    private static func apply(_ changes: [EntryChange], to state: inout State) throws(StoreError) {
+        for change in changes {
+            state.revision += 1
+            switch change {
+            case .put(let entry):
+                let twin = state.entries.values.first { $0.contents.key == entry.contents.key && $0.id != entry.id }
+                if let twin { throw .failed(detail: "the key is that of \(twin.id)") }
+                state.entries[entry.id] = entry
+            case .delete(let id): state.entries[id] = nil
+            }
+        }
+    }
+
+    package func loadFederation() async throws(StoreError) -> (
+        bundles: [FederatedBundle], relationships: [FederationRelationship]
+    ) {
+        state.withLock { (Array($0.bundles.values), Array($0.relationships.values)) }
+    }
+
+    package func apply(_ changes: [FederationChange], entries: [EntryChange]) async throws(StoreError) -> UInt64 {
+        try await write { state throws(StoreError) in
+            try Self.apply(entries, to: &state)
             for change in changes {
                 state.revision += 1
                 switch change {
-                case .put(let entry):
-                    let twin = state.entries.values.first { $0.contents.key == entry.contents.key && $0.id != entry.id }
-                    if let twin { throw .failed(detail: "the key is that of \(twin.id)") }
-                    state.entries[entry.id] = entry
-                case .delete(let id): state.entries[id] = nil
+                case .putBundle(let bundle): state.bundles[bundle.trustDomain] = bundle
+                case .deleteBundle(let domain): state.bundles[domain] = nil
+                case .putRelationship(let relationship):
+                    state.relationships[relationship.trustDomain] = relationship
+                case .deleteRelationship(let domain): state.relationships[domain] = nil
                 }
             }
             return state.revision

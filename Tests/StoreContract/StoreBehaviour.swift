@@ -2,7 +2,7 @@ package import IssuerDomain
 internal import Testing
 
 /// Everything the issuer keeps, in one place.
-package typealias IssuerStore = AgentStore & AuthorityStore & EntryStore
+package typealias IssuerStore = AgentStore & AuthorityStore & EntryStore & FederationStore
 
 /// Opens one place of storage.
 ///
@@ -30,5 +30,6 @@ package struct StoreBehaviour: Sendable, CustomTestStringConvertible {
     /// Every behaviour of every port.
     package static var all: [StoreBehaviour] {
         EntryStoreContract.behaviours + AgentStoreContract.behaviours + AuthorityStoreContract.behaviours
+            + FederationStoreContract.behaviours
     }
 }

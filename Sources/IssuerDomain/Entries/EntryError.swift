@@ -18,6 +18,7 @@ package enum EntryError: Error, Hashable {
     case lifetimeOutOfRange(field: String)
     case alreadyExpired
     case federatesWithItself
+    case bundleMissing(TrustDomain)
     case exists(Entry)
     case idTaken
     case notFound(id: String)
@@ -46,6 +47,8 @@ extension EntryError: CustomStringConvertible {
         case .lifetimeOutOfRange(let field): "\(field) must be between 1 second and 10 years"
         case .alreadyExpired: "entry would be expired on arrival"
         case .federatesWithItself: "an entry cannot federate with its own trust domain"
+        case .bundleMissing(let domain):
+            "there is no bundle of trust domain '\(domain)', so no entry can federate with it"
         case .exists: "similar entry already exists"
         case .idTaken: "entry ID is taken"
         case .notFound(let id): "no entry has ID '\(id)'"
@@ -60,8 +63,8 @@ extension EntryError {
         case .bareInterpreter, .selector(.unknownKind): true
         case .foreignTrustDomain, .spiffeIDWithoutPath, .reservedSPIFFEID, .noSelectors, .tooMany,
             .selector(.unknown), .selector(.announced), .assuranceBelowSelector, .mixedStoreSelectors, .hintTooLong,
-            .invalidDNSName, .invalidEntryID, .lifetimeOutOfRange, .alreadyExpired, .federatesWithItself, .exists,
-            .idTaken, .notFound:
+            .invalidDNSName, .invalidEntryID, .lifetimeOutOfRange, .alreadyExpired, .federatesWithItself,
+            .bundleMissing, .exists, .idTaken, .notFound:
             false
         }
     }

@@ -9,6 +9,7 @@ package final class EntryRegistrar: Sendable {
     private let defaults: AssuranceDefaults
     private let store: any EntryStore
     private let feed: RevisionFeed
+    private let holdsBundle: @Sendable (TrustDomain) -> Bool
     private let index: Mutex<EntryIndex>
     private let writing = Turnstile()
 
@@ -19,14 +20,17 @@ package final class EntryRegistrar: Sendable {
     ///   - defaults: The terms of entries for which nobody says any.
     ///   - store: Where entries are kept.
     ///   - feed: Told of each change.
+    ///   - holdsBundle: Whether the bundle of another trust domain is there; entries federate with no others.
     /// - Throws: ``StoreError``.
     package init(
-        trustDomain: TrustDomain, defaults: AssuranceDefaults = .init(), store: any EntryStore, feed: RevisionFeed
+        trustDomain: TrustDomain, defaults: AssuranceDefaults = .init(), store: any EntryStore, feed: RevisionFeed,
+        holdsBundle: @escaping @Sendable (TrustDomain) -> Bool = { _ in true }
     ) async throws(StoreError) {
         let loaded = try await store.loadEntries()
         (self.trustDomain, self.defaults) = (trustDomain, defaults)
         self.store = store
         self.feed = feed
+        self.holdsBundle = holdsBundle
         index = Mutex(EntryIndex(entries: loaded.entries, revision: loaded.revision))
         feed.announce(loaded.revision)
     }
@@ -90,6 +94,7 @@ package final class EntryRegistrar: Sendable {
                     try EntryRules.check(
                         entry.contents, in: self.trustDomain, now: now, replacing: old,
                         insistence: patch.terms.insistence)
+                    try self.checkBundles(of: entry.contents, replacing: old)
                     if let other = draft.entry(with: entry.contents.key), other.id != entry.id { throw .exists(other) }
                     entry.revision += 1
                     draft.apply([.put(entry)], revision: draft.revision)
@@ -123,12 +128,38 @@ package final class EntryRegistrar: Sendable {
         }
     }
 
+    /// Changes entries in one transaction with something else, while nobody else changes any.
+    ///
+    /// - Parameter body: Decides on the index as it is and makes everything durable; says what was done to entries and the
+    ///   number of the last change, or nil when nothing was.
+    /// - Throws: What the body throws.
+    package func change<Value: Sendable>(
+        _ body: @Sendable (EntryIndex) async throws(StoreError) -> (Value, changes: [EntryChange], revision: UInt64?)
+    ) async throws(StoreError) -> Value {
+        try await writing.pass { () async throws(StoreError) in
+            let (value, changes, revision) = try await body(self.index.withLock { $0 })
+            if let revision {
+                self.index.withLock { $0.apply(changes, revision: revision) }
+                self.feed.announce(revision)
+            }
+            return value
+        }
+    }
+
+    /// Domains that were there are not judged again.
+    private func checkBundles(of contents: EntryContents, replacing old: EntryContents? = nil) throws(EntryError) {
+        for domain in contents.federatesWith where !(old?.federatesWith.contains(domain) ?? false) {
+            guard holdsBundle(domain) else { throw .bundleMissing(domain) }
+        }
+    }
+
     private func admit(
         _ draft: EntryDraft, now: Date, keys: [EntryKey: Entry], ids: Set<String>, using entropy: inout some Entropy
     ) throws(EntryError) -> Entry {
         var contents = draft.contents
         contents.terms = draft.terms.terms(for: contents.selectors, defaults: defaults)
         try EntryRules.check(contents, in: trustDomain, now: now, insistence: draft.terms.insistence)
+        try checkBundles(of: contents)
         if let id = draft.id { try EntryRules.check(id: id) }
         let key = draft.contents.key
         if let existing = keys[key] ?? index.withLock({ $0.entry(with: key) }) { throw .exists(existing) }

@@ -44,6 +44,12 @@ struct AccessControl: Sendable {
             svid.id, serial: SerialNumber.text(svid.leaf.serialNumber), end: svid.leaf.notValidAfter, now: clock.now)
     }
 
+    /// Passes admins on the local socket, and agents.
+    func requireLocalOrAgent(_ context: ServerContext) async throws {
+        if case .local? = context.transportSpecific as? Caller { return }
+        _ = try await requireAgent(context)
+    }
+
     /// Passes anyone whose transport is known.
     func requireKnown(_ context: ServerContext) throws(RPCError) -> Caller {
         guard let caller = context.transportSpecific as? Caller else {

@@ -15,12 +15,45 @@ extension EntryError: RPCErrorConvertible {
             .invalidEntryID, .lifetimeOutOfRange, .alreadyExpired,
             .federatesWithItself:
             .invalidArgument
+        case .bundleMissing: .failedPrecondition
         case .exists, .idTaken: .alreadyExists
         case .notFound: .notFound
         }
     }
 
     package var rpcErrorMessage: String { description }
+}
+
+extension FederationError: RPCErrorConvertible {
+    package var rpcErrorCode: RPCError.Code {
+        switch self {
+        case .ownTrustDomain, .bundleOfAnother, .tooManyAuthorities, .badEndpointURL: .invalidArgument
+        case .bundleExists, .relationshipExists: .alreadyExists
+        case .bundleMissing, .relationshipMissing: .notFound
+        case .bundleInUse: .failedPrecondition
+        case .tooMany: .resourceExhausted
+        }
+    }
+
+    package var rpcErrorMessage: String { description }
+}
+
+extension BundleFetchError: RPCErrorConvertible {
+    package var rpcErrorCode: RPCError.Code {
+        switch self {
+        // Not "unavailable": that would be said of this server.
+        case .unreachable, .status, .malformed, .endpointUnknown, .older: .failedPrecondition
+        case .overtaken: .aborted
+        case .store(let error): error.rpcErrorCode
+        }
+    }
+
+    package var rpcErrorMessage: String {
+        switch self {
+        case .unreachable, .status, .malformed, .endpointUnknown, .older, .overtaken: description
+        case .store(let error): error.rpcErrorMessage
+        }
+    }
 }
 
 extension IssuanceError: RPCErrorConvertible {

@@ -9,6 +9,7 @@ internal import KeyStore
 internal import LinuxKernel
 package import Logging
 internal import NIOCore
+internal import OutboundHTTP
 package import Platform
 package import SPIFFE
 internal import SQLiteStore
@@ -22,6 +23,8 @@ package struct Issuer: Sendable {
     private let logger: Logger
     private let store: SQLiteStore
     private let authorities: AuthorityKeeper
+    private let federation: FederationRegistrar
+    private let bundleFollower: BundleFollower
     private let entries: EntryRegistrar
     private let agents: AgentRegistrar
     private let svids: SVIDIssuer
@@ -54,8 +57,11 @@ package struct Issuer: Sendable {
             authorities = try await AuthorityKeeper(
                 trustDomain: configuration.trustDomain, settings: configuration.authorities, store: store, keys: keys,
                 feed: feed, now: clock.now, using: SystemEntropy(), logger: logger)
+            federation = try await FederationRegistrar(
+                trustDomain: configuration.trustDomain, store: store, feed: feed)
             entries = try await EntryRegistrar(
-                trustDomain: configuration.trustDomain, defaults: configuration.assurance, store: store, feed: feed)
+                trustDomain: configuration.trustDomain, defaults: configuration.assurance, store: store, feed: feed,
+                holdsBundle: { [federation] in federation.holdsBundle(of: $0) })
             svids = SVIDIssuer(
                 trustDomain: configuration.trustDomain, settings: configuration.svids, authorities: authorities)
             agents = try await AgentRegistrar(issuer: svids, store: store)
@@ -63,6 +69,9 @@ package struct Issuer: Sendable {
         } catch {
             throw StartFailure.describe(error, configuration: configuration)
         }
+        bundleFollower = BundleFollower(
+            federation: federation, ownBundle: { [authorities] in authorities.snapshot.bundle },
+            fetcher: AsyncHTTPFetcher(), clock: clock, logger: logger)
         legacyAgents = LegacyAgents(configuration.legacyAgents, logger: logger)
         if configuration.assurance.program < .boundImage {
             logger.warning(
@@ -130,6 +139,7 @@ package struct Issuer: Sendable {
                     transport: IdentifyingTransport(local) { ($0 as? LocalCaller).map { .local($0.credentials) } },
                     services: api)),
             LoopService { try await tend() },
+            LoopService { [bundleFollower] in try await bundleFollower.run() },
         ]
         if let tcp {
             services.append(
@@ -164,7 +174,10 @@ package struct Issuer: Sendable {
             RegistrationService(access: access, entries: entries, clock: clock, logger: logger),
             AuthorizedEntriesService(access: access, entries: entries, clock: clock),
             SVIDService(access: access, issuer: svids, entries: entries, clock: clock, logger: logger),
-            BundleService(access: access, authorities: authorities),
+            BundleService(
+                access: access, authorities: authorities, federation: federation, entries: entries, logger: logger),
+            TrustDomainService(access: access, federation: federation, follower: bundleFollower, logger: logger),
+            FederationStatusService(access: access, follower: bundleFollower),
             PropagationService(access: access, entries: entries, agents: agents, feed: feed, clock: clock),
             IncidentService(access: access, recorded: recordedIncidents, logger: logger),
             HealthService { authorities.snapshot.x509.record.notAfter > clock.now },

@@ -258,10 +258,14 @@ final class WorkloadHandler: CallHandler {
             let attestation = judgement.attestation
             let reply: Reply
             if case .validateJWTSVID(let token, let audience) = request {
-                // No identity is needed to have a token judged.
+                if !view.federated.isEmpty, waitsForMeasurement(evidence, view, call, record) { return }
+                // No identity is needed to have a token judged; whose tokens are believed beside the own, entries say.
+                let entries = HintRule.resolve(view.matcher.matches(attestation, now: parts.clock.now))
                 reply = .last(
                     try WorkloadMessages.verdict(
-                        on: token, audience: audience, bundle: try bundle(view), now: parts.clock.now))
+                        on: token, audience: audience, bundle: try bundle(view),
+                        federated: view.federated(with: entries),
+                        now: parts.clock.now))
             } else {
                 if waitsForMeasurement(evidence, view, call, record) { return }
                 let entries = try entries(for: attestation, view, call, judgement)
@@ -349,18 +353,11 @@ final class WorkloadHandler: CallHandler {
             let label = ResponseShelf.Label.x509SVIDs(held.map { "\($0.entry.id)" })
             return .current(
                 try shelf.message(label, revision: view.revision) { () throws(CallStatus) in
-                    try WorkloadMessages.x509SVIDs(held, bundle: bundle)
+                    try WorkloadMessages.x509SVIDs(
+                        held, bundle: bundle, federated: view.federated(with: held.map(\.entry)))
                 })
-        case .x509Bundles:
-            return .current(
-                try shelf.message(.x509Bundles, revision: view.revision) { () throws(CallStatus) in
-                    try WorkloadMessages.x509Bundles(bundle)
-                })
-        case .jwtBundles:
-            return .current(
-                try shelf.message(.jwtBundles, revision: view.revision) { () throws(CallStatus) in
-                    try WorkloadMessages.jwtBundles(bundle)
-                })
+        case .x509Bundles: return .current(try x509Bundles(for: entries, bundle, view))
+        case .jwtBundles: return .current(try jwtBundles(for: entries, bundle, view))
         case .jwtSVID(let audience, _):
             let entries = request.choice(among: entries)
             guard !entries.isEmpty else { throw CallRefusal.noEntry.status() }
@@ -508,17 +505,31 @@ final class WorkloadHandler: CallHandler {
             let held = parts.supply.held(entries, in: view)
             guard held.count == entries.count else { return nil }
             return try shelf.message(.x509SVIDs(held.map { "\($0.entry.id)" }), revision: view.revision) {
-                () throws(CallStatus) in try WorkloadMessages.x509SVIDs(held, bundle: bundle)
+                () throws(CallStatus) in
+                try WorkloadMessages.x509SVIDs(
+                    held, bundle: bundle, federated: view.federated(with: held.map(\.entry)))
             }
-        case .x509Bundles:
-            return try shelf.message(.x509Bundles, revision: view.revision) { () throws(CallStatus) in
-                try WorkloadMessages.x509Bundles(bundle)
-            }
-        case .jwtBundles:
-            return try shelf.message(.jwtBundles, revision: view.revision) { () throws(CallStatus) in
-                try WorkloadMessages.jwtBundles(bundle)
-            }
+        case .x509Bundles: return try x509Bundles(for: entries, bundle, view)
+        case .jwtBundles: return try jwtBundles(for: entries, bundle, view)
         case .jwtSVID, .validateJWTSVID: return nil
+        }
+    }
+
+    private func x509Bundles(
+        for entries: [AuthorizedEntry], _ bundle: TrustBundle, _ view: AgentState.View
+    ) throws(CallStatus) -> [UInt8] {
+        let federated = view.federated(with: entries)
+        return try shelf.message(.x509Bundles(federated.map(\.trustDomain.name)), revision: view.revision) {
+            () throws(CallStatus) in try WorkloadMessages.x509Bundles(bundle, federated: federated)
+        }
+    }
+
+    private func jwtBundles(
+        for entries: [AuthorizedEntry], _ bundle: TrustBundle, _ view: AgentState.View
+    ) throws(CallStatus) -> [UInt8] {
+        let federated = view.federated(with: entries)
+        return try shelf.message(.jwtBundles(federated.map(\.trustDomain.name)), revision: view.revision) {
+            () throws(CallStatus) in try WorkloadMessages.jwtBundles(bundle, federated: federated)
         }
     }
 }

@@ -16,13 +16,13 @@ package final class GRPCIssuerClient<Transport: ClientTransport>: IssuerClient {
 
     private let client: RotatingClient<Transport>
     private let trustDomain: TrustDomain
-    private let logger: Logger
+    let logger: Logger
 
     package init(_ client: RotatingClient<Transport>, trustDomain: TrustDomain, logger: Logger) {
         (self.client, self.trustDomain, self.logger) = (client, trustDomain, logger)
     }
 
-    private var options: CallOptions {
+    var options: CallOptions {
         var options = CallOptions.defaults
         options.timeout = Self.timeout
         return options
@@ -187,7 +187,7 @@ package final class GRPCIssuerClient<Transport: ClientTransport>: IssuerClient {
         }
     }
 
-    private func call<Value: Sendable>(
+    func call<Value: Sendable>(
         _ body: @escaping @Sendable (GRPCClient<Transport>) async throws -> Value
     ) async throws(IssuerClientError) -> Value {
         do { return try await client.withClient(body) } catch { throw IssuerClientError(error) }

@@ -115,8 +115,11 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
         let announced = following.withLock { $0.announced }
         let entries = try await link.issuer.authorizedEntries(held: state.view.entries)
         let bundle = try await link.issuer.bundle()
+        let federated = try await link.issuer.federatedBundles(
+            of: Set(entries.values.flatMap(\.federatesWith)), held: state.view.federated)
         let now = clock.now
-        let (isNewBundle, isNewContent) = (bundle != state.view.bundle, entries != state.view.entries)
+        let isNewBundle = bundle != state.view.bundle
+        let isNewContent = entries != state.view.entries || federated != state.view.federated
         if isNewBundle {
             trust.replace(bundle)
             try store?.save(bundle)
@@ -125,6 +128,7 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
             // Withdrawn entries are gone at once, before anything new is asked for.
             state.update { view in
                 view.bundle = bundle
+                view.federated = federated
                 view.entries = entries
                 view.matcher = EntryMatcher(entries.values)
                 view.svids = view.svids.filter { entries[$0.key] != nil }
@@ -220,6 +224,7 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
         }
         state.update { view in
             view.entries = [:]
+            view.federated = [:]
             view.matcher = EntryMatcher()
             view.svids = [:]
             view.lastSync = nil
