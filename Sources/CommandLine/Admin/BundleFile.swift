@@ -8,9 +8,12 @@ internal import X509
 
 /// Reads the bundle of another trust domain from a file.
 enum BundleFile {
+    /// Reads and judges.
+    ///
     /// - Parameters:
     ///   - path: The file, or `-` for standard input.
     ///   - trustDomain: Whose bundle it is; no file says so.
+    /// - Returns: The bundle as the server takes it.
     /// - Throws: ``Failure`` when it cannot be read, or holds no authority.
     static func read(_ path: String, of trustDomain: TrustDomain) throws(Failure) -> Spire_Api_Types_Bundle {
         let bytes = try contents(path)

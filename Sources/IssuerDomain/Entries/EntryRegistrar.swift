@@ -132,6 +132,7 @@ package final class EntryRegistrar: Sendable {
     ///
     /// - Parameter body: Decides on the index as it is and makes everything durable; says what was done to entries and the
     ///   number of the last change, or nil when nothing was.
+    /// - Returns: What the body returns first.
     /// - Throws: What the body throws.
     package func change<Value: Sendable>(
         _ body: @Sendable (EntryIndex) async throws(StoreError) -> (Value, changes: [EntryChange], revision: UInt64?)

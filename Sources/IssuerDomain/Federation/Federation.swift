@@ -44,7 +44,7 @@ package struct Federation: Sendable {
         return try patch.applied(to: old)
     }
 
-    /// - Parameter entries: How many entries federate with the domain and stay that way.
+    // `entries` counts those that federate with the domain and stay that way.
     func deletion(of domain: TrustDomain, entries: Int) throws(FederationError) -> FederationChange {
         try refuseOwn(domain)
         guard bundles[domain] != nil else { throw .bundleMissing(domain) }

@@ -73,6 +73,8 @@ package final class FederationRegistrar: Sendable {
     ///   - domains: Whose bundles.
     ///   - mode: What becomes of the entries.
     ///   - entries: Where they are.
+    /// - Returns: A domain or a refusal for each, in order.
+    /// - Throws: ``StoreError``; then nothing was changed.
     package func deleteBundles(
         of domains: [TrustDomain], mode: BundleDeletion, entries: EntryRegistrar
     ) async throws(StoreError) -> [Result<TrustDomain, FederationError>] {

@@ -14,6 +14,7 @@ package enum RefreshPlan {
     /// How long a bundle is good for.
     ///
     /// - Parameter bundle: What is held; nil when there is nothing yet.
+    /// - Returns: The interval until the next attempt, without jitter.
     package static func interval(for bundle: TrustBundle?) -> Duration {
         guard let bundle else { return intervalWithoutBundle }
         guard let hint = bundle.refreshHint, hint > 0 else { return defaultInterval }

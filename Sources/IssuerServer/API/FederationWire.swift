@@ -243,9 +243,13 @@ extension FederatedBundle {
 
 /// One result for each item of a batch: those that could not be read were refused before the domain saw them.
 enum BatchResults {
+    /// Has a batch decided.
+    ///
     /// - Parameters:
     ///   - items: What was read of each item, or why it was not.
     ///   - decide: Handles those that were read; answers for each, in order.
+    /// - Returns: What became of each item, in order.
+    /// - Throws: What deciding throws; then nothing was changed.
     static func of<Item: Sendable, Value: Sendable, Refusal: RPCErrorConvertible>(
         _ items: [Result<Item, RPCError>], decide: ([Item]) async throws -> [Result<Value, Refusal>]
     ) async throws -> [Result<Value, RPCError>] {

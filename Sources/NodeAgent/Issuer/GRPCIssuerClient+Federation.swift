@@ -17,6 +17,7 @@ extension GRPCIssuerClient {
     /// - Parameters:
     ///   - domains: Whose bundles.
     ///   - held: What there is already.
+    /// - Returns: The bundles that are to be believed from now on.
     /// - Throws: ``IssuerClientError/agentRefused(detail:)``.
     func federatedBundles(
         of domains: Set<TrustDomain>, held: [TrustDomain: TrustBundle]
