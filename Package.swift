@@ -161,7 +161,7 @@ let package = Package(
         .target(
             name: "SQLiteStore", dependencies: ["IssuerDomain", "SPIFFE", "Platform", grdb], swiftSettings: strict),
         .target(
-            name: "OutboundHTTP", dependencies: [asyncHTTPClient, certificates, nioCore, nioHTTP1, nioSSL],
+            name: "OutboundHTTP", dependencies: [asn1, asyncHTTPClient, certificates, nioCore, nioHTTP1, nioSSL],
             swiftSettings: strict),
         .target(
             name: "NodeAttestation",

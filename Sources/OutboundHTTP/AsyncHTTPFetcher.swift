@@ -3,6 +3,7 @@ internal import Foundation
 internal import NIOCore
 internal import NIOHTTP1
 internal import NIOSSL
+internal import SwiftASN1
 internal import X509
 
 /// Fetches with AsyncHTTPClient, over a connection of its own each time.
@@ -115,7 +116,9 @@ private struct Exchange: Sendable {
     private static func clipped(_ text: String) -> String { String(text.prefix(200)) }
 
     private static func nioCertificate(_ certificate: Certificate) throws -> NIOSSLCertificate {
-        try NIOSSLCertificate(bytes: certificate.derBytes(), format: .der)
+        var serializer = DER.Serializer()
+        try serializer.serialize(certificate)
+        return try NIOSSLCertificate(bytes: serializer.serializedBytes, format: .der)
     }
 }
 
