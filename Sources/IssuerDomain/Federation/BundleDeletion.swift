@@ -1,4 +1,4 @@
-package import SPIFFE
+internal import SPIFFE
 
 /// What becomes of entries that federate with a domain whose bundle is deleted.
 package enum BundleDeletion: Sendable, CaseIterable {

@@ -3,6 +3,7 @@ internal import IssuerAPIProtos
 internal import IssuerDomain
 internal import Logging
 internal import SPIFFE
+internal import SwiftProtobuf
 
 /// `spire.api.server.bundle.v1.Bundle`.
 ///

@@ -14,15 +14,13 @@ extension TrustDomain {
     ///
     /// - Throws: `RPCError` with code `invalidArgument`.
     init(wire text: String) throws(RPCError) {
-        do {
+        do throws(SPIFFEError) {
             guard text.hasPrefix("spiffe://") else {
                 try self.init(text)
                 return
             }
             let id = try SPIFFEID(text)
-            guard !id.hasPath else {
-                throw SPIFFEError(.invalidTrustDomain, "trust domain has a path")
-            }
+            guard !id.hasPath else { throw SPIFFEError(.invalidTrustDomain, "trust domain has a path") }
             self = id.trustDomain
         } catch { throw RPCError(code: .invalidArgument, message: "trust domain: \(error.message)") }
     }
