@@ -30,6 +30,7 @@ struct EntryServiceTests {
                     $0.jwtSvidIncludeJti = true
                 }
             }
+            try await server.federate(with: "other.example")
             let created = try #require(try await server.create([sent]).first)
             var expected = sent
             expected.createdAt = 1_800_000_000
@@ -230,6 +231,7 @@ struct EntryServiceTests {
         try await TestServer.run { server in
             var federated = Spire_Api_Types_Entry.example("/a", selectors: ["uid:1", "gid:1"])
             federated.federatesWith = ["other.example"]
+            try await server.federate(with: "other.example")
             var hinted = Spire_Api_Types_Entry.example("/b", parent: .example("/spire/agent/two"), selectors: ["uid:1"])
             hinted.hint = "h"
             hinted.downstream = true

@@ -113,6 +113,14 @@ struct TestServer: Sendable {
         return joined
     }
 
+    /// Stores a bundle of another trust domain, so that entries may federate with it.
+    func federate(with trustDomain: String) async throws {
+        let results = try await admin.bundle.batchSetFederatedBundle(
+            .with { $0.bundle = [.with { $0.trustDomain = trustDomain }] }
+        ).results
+        #expect(results.map(\.status.code) == [0])
+    }
+
     /// Creates entries, all of which must be sound.
     @discardableResult
     func create(_ entries: [Spire_Api_Types_Entry]) async throws -> [Spire_Api_Types_Entry] {

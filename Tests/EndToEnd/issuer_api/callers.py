@@ -189,3 +189,10 @@ def _status_class() -> Any:
 
 
 _Status = _status_class()
+
+
+def status_details(code: grpc.StatusCode, message: str, detail: Any) -> bytes:
+    """What a server sends as `grpc-status-details-bin`, with one detail."""
+    status = _Status(code=code.value[0], message=message)
+    status.details.add(type_url=f"type.googleapis.com/{detail.DESCRIPTOR.full_name}", value=detail.SerializeToString())
+    return status.SerializeToString()

@@ -270,7 +270,7 @@ def test_a_status_is_shown(issuer):
     version = f"1.2.3-{uuid.uuid4().hex[:8]}"
     request = stubs.agent.PostStatusRequest(agent_version=version, current_bundle_serial=1)
     issuer.agent.agents.PostStatus(request, timeout=TIMEOUT)
-    poll(lambda: get(issuer, issuer.node.id).agent_version == version, "the version", within=5)
+    poll("the version", lambda: get(issuer, issuer.node.id).agent_version == version, within=5)
     long = stubs.agent.PostStatusRequest(agent_version="v" * 100_000)
     with_long = issuer.agent.ending("spire.api.server.agent.v1.Agent/PostStatus", long)
     assert with_long[0] in (Code.OK, Code.INVALID_ARGUMENT)

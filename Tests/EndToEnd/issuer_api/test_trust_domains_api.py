@@ -272,7 +272,7 @@ def follow(issuer, domain: Domain, endpoint: Endpoint, **changes):
 def test_a_bundle_is_fetched_soon_after_its_relationship_began(issuer, peer):
     domain, endpoint = peer
     follow(issuer, domain, endpoint)
-    poll(lambda: (found := held(issuer, domain.domain)) and found.sequence_number == 1, "the bundle", within=10)
+    poll("the bundle", lambda: (found := held(issuer, domain.domain)) and found.sequence_number == 1, within=10)
     found = held(issuer, domain.domain)
     assert [authority.asn1 for authority in found.x509_authorities] == [domain.certificate]
     assert [key.key_id for key in found.jwt_authorities] == [domain.key_id]
@@ -436,10 +436,10 @@ def test_a_slow_endpoint_delays_no_other(issuer, peer, home):
         go_on = silent.fall_silent()
         try:
             follow(issuer, slow, silent)
-            poll(lambda: silent.requests, "the slow endpoint to be asked", within=10)
+            poll("the slow endpoint to be asked", lambda: silent.requests, within=10)
             began = time.monotonic()
             follow(issuer, domain, endpoint)
-            poll(lambda: held(issuer, domain.domain).sequence_number == 1, "the quick one's bundle", within=10)
+            poll("the quick one's bundle", lambda: held(issuer, domain.domain).sequence_number == 1, within=10)
             refresh(issuer, domain.domain)
             assert time.monotonic() - began < 10
             # It is given up in the end, and says so.
@@ -455,7 +455,7 @@ def test_what_is_fetched_for_a_relationship_that_ended_is_dropped(issuer, peer):
     answering = endpoint.answer
     go_on = endpoint.fall_silent()
     follow(issuer, domain, endpoint)
-    poll(lambda: endpoint.requests, "the endpoint to be asked", within=10)
+    poll("the endpoint to be asked", lambda: endpoint.requests, within=10)
     delete(issuer, domain.domain)
     endpoint.answer = answering
     go_on.set()
@@ -482,4 +482,4 @@ def test_relationships_survive_a_restart(roles, peer):
     server.start()
     with callers.admin(server) as alone.admin:
         assert get(alone, domain.domain).https_spiffe.endpoint_spiffe_id == f"spiffe://{domain.domain}/spire/server"
-        poll(lambda: held(alone, domain.domain).sequence_number == 21, "the bundle after the restart", within=10)
+        poll("the bundle after the restart", lambda: held(alone, domain.domain).sequence_number == 21, within=10)
