@@ -43,6 +43,7 @@ struct FederationCommand: AsyncParsableCommand {
         @Option(help: "Where its bundle is published; https.") var url: String
         @Option(help: "How the endpoint is known: https_web or https_spiffe.") var profile: Profile
         @Option(
+            name: .customLong("endpoint-spiffe-id"),
             help: ArgumentHelp("The endpoint's SPIFFE ID, for https_spiffe.", valueName: "id"),
             transform: Judged.spiffeID)
         var endpointSPIFFEID: SPIFFEID?
@@ -133,6 +134,7 @@ struct FederationCommand: AsyncParsableCommand {
         @Option(help: "Where its bundle is published; https.") var url: String?
         @Option(help: "How the endpoint is known: https_web or https_spiffe.") var profile: Profile?
         @Option(
+            name: .customLong("endpoint-spiffe-id"),
             help: ArgumentHelp("The endpoint's SPIFFE ID, for https_spiffe.", valueName: "id"),
             transform: Judged.spiffeID)
         var endpointSPIFFEID: SPIFFEID?

@@ -17,6 +17,15 @@ package struct BundleEndpoint: Hashable, Sendable {
     package init(url: BundleEndpointURL, profile: Profile) { (self.url, self.profile) = (url, profile) }
 }
 
+extension BundleEndpoint.Profile: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .web: "https_web"
+        case .spiffe(let id): "https_spiffe, \(id)"
+        }
+    }
+}
+
 /// The URL of a bundle endpoint: `https`, with a host, without user, password and fragment (FED-07).
 ///
 /// An admin chooses it, and the issuer then connects wherever it says, also to this machine and its own network.
