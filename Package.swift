@@ -258,7 +258,7 @@ let package = Package(
             ],
             path: "Tests/TestSupport", swiftSettings: strict),
         .target(
-            name: "StoreContract", dependencies: ["IssuerDomain", "SPIFFE", "Platform", "TestSupport"],
+            name: "StoreContract", dependencies: ["IssuerDomain", "SPIFFE", "Platform", "TestSupport", crypto],
             path: "Tests/StoreContract", swiftSettings: strict),
         // Compiled here so that it cannot fall behind; run by Tests/Fuzz/run, which compiles it once more.
         .target(
@@ -333,9 +333,14 @@ let package = Package(
             name: "BootstrapTests", dependencies: ["Bootstrap", "SPIFFE", "Platform", "TestSupport", logging],
             swiftSettings: strict),
         .testTarget(
+            name: "OutboundHTTPTests",
+            dependencies: ["OutboundHTTP", "SPIFFE", "TestSupport", certificates, nioCore, nioPosix, nioSSL],
+            swiftSettings: strict),
+        .testTarget(
             name: "IssuerServerTests",
             dependencies: [
-                "IssuerServer", "IssuerDomain", "IssuerAPIProtos", "Bootstrap", "SPIFFE", "Platform", "TestSupport",
+                "IssuerServer", "IssuerDomain", "IssuerAPIProtos", "Bootstrap", "OutboundHTTP", "SPIFFE", "Platform",
+                "StoreContract", "TestSupport",
                 certificates, crypto, grpcCore, grpcHTTP2, grpcInProcess, grpcProtobuf, lifecycle, logging, protobuf,
             ], swiftSettings: strict),
         .testTarget(

@@ -1,9 +1,9 @@
-internal import Foundation
-internal import IssuerDomain
-internal import Logging
-internal import OutboundHTTP
-internal import Platform
-internal import SPIFFE
+package import Foundation
+package import IssuerDomain
+package import Logging
+package import OutboundHTTP
+package import Platform
+package import SPIFFE
 internal import Synchronization
 internal import X509
 
@@ -11,16 +11,16 @@ internal import X509
 ///
 /// Each relationship is fetched on its own: one slow or hostile endpoint delays no other, and none is asked twice at once
 /// by this loop.
-final class BundleFollower: Sendable {
+package final class BundleFollower: Sendable {
     /// How a relationship fares.
-    struct Status: Sendable {
+    package struct Status: Sendable {
         fileprivate let relationship: FederationRelationship
         fileprivate var isUnderWay = false
-        var due: Date
-        var attempted: Date?
-        var succeeded: Date?
+        package fileprivate(set) var due: Date
+        package fileprivate(set) var attempted: Date?
+        package fileprivate(set) var succeeded: Date?
         /// Why the last attempt failed; nil when it did not.
-        var error: String?
+        package fileprivate(set) var error: String?
     }
 
     /// From the first byte sent to the last one read.
@@ -37,7 +37,7 @@ final class BundleFollower: Sendable {
     private let wakeUps: AsyncStream<Void>
     private let waker: AsyncStream<Void>.Continuation
 
-    init(
+    package init(
         federation: FederationRegistrar, ownBundle: @escaping @Sendable () -> TrustBundle, fetcher: any HTTPFetcher,
         clock: any WallClock, logger: Logger
     ) {
@@ -50,13 +50,13 @@ final class BundleFollower: Sendable {
     }
 
     /// How every relationship fares, in the order of trust domains.
-    var statuses: [(TrustDomain, Status)] { state.withLock { $0.sorted { $0.key < $1.key } } }
+    package var statuses: [(TrustDomain, Status)] { state.withLock { $0.sorted { $0.key < $1.key } } }
 
     /// Looks at the relationships at once: some were changed.
-    func wake() { waker.yield() }
+    package func wake() { waker.yield() }
 
     /// Fetches what is due, until cancelled.
-    func run() async throws {
+    package func run() async throws {
         try await withThrowingDiscardingTaskGroup { group in
             group.addTask {
                 while true {
@@ -77,7 +77,7 @@ final class BundleFollower: Sendable {
     /// Fetches one bundle now.
     ///
     /// - Throws: ``BundleFetchError``; then the bundle that was held is still there.
-    func refresh(_ relationship: FederationRelationship) async throws(BundleFetchError) {
+    package func refresh(_ relationship: FederationRelationship) async throws(BundleFetchError) {
         let domain = relationship.trustDomain
         let attempted = clock.now
         do throws(BundleFetchError) {
