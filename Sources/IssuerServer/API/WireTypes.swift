@@ -175,6 +175,7 @@ extension EntryFilter {
                     throw RPCError(code: .invalidArgument, message: "federates with: \(error.message)")
                 }
             }
+            guard !wanted.isEmpty else { throw RPCError(code: .invalidArgument, message: "no trust domain to match") }
             federatesWith = SetMatch(wanted, mode: try .init(wire: wire.byFederatesWith.match.rawValue))
         }
         if wire.hasByHint { hint = wire.byHint.value }

@@ -223,6 +223,7 @@ BAD_FILTERS = {
     "no selectors": dict(by_selectors=Match()),
     "a selector without a value": dict(by_selectors=Match(selectors=[Selector(type="unix")])),
     "an unknown match": dict(by_selectors=Match(selectors=[Selector(type="unix", value="uid:1")], match=9)),
+    "no domains": dict(by_federates_with=stubs.types.FederatesWithMatch()),
     "a domain that is none": dict(by_federates_with=stubs.types.FederatesWithMatch(trust_domains=["UPPER"])),
 }
 
