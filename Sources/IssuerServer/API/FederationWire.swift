@@ -210,69 +210,7 @@ extension Spire_Api_Types_FederationRelationship {
     }
 }
 
-/// Pages of lists that are sorted by trust domain; a token is the last domain of the page before.
-enum DomainPages {
-    private static let maximumPage = 1000
-    /// Bytes that a message holds at most, about; far below the four megabytes that gRPC clients take by default.
-    private static let messageBytes = 1 << 20
-
-    /// A page, and the token of the next; an empty one when there is none.
-    static func page<Element>(
-        of elements: [TrustDomain: Element], size asked: Int32, after token: String, weight: (Element) -> Int
-    ) throws(RPCError) -> (page: [Element], next: String) {
-        guard asked >= 0 else { throw RPCError(code: .invalidArgument, message: "page size is negative") }
-        let size = asked == 0 ? maximumPage : min(Int(asked), maximumPage)
-        let rest = elements.filter { $0.key.name > token }.sorted { $0.key < $1.key }
-        var (page, bytes): ([Element], Int) = ([], 0)
-        for (_, element) in rest.prefix(size) {
-            guard page.isEmpty || bytes < messageBytes else { break }
-            page.append(element)
-            bytes += weight(element)
-        }
-        guard page.count < rest.count, let last = rest.prefix(page.count).last else { return (page, "") }
-        return (page, last.key.name)
-    }
-}
-
 extension FederatedBundle {
     /// Bytes on the wire, about.
     var approximateSize: Int { 300 + trust.x509.authorities.count * 1500 + trust.jwt.authorities.count * 400 }
-}
-
-/// One result for each item of a batch: those that could not be read were refused before the domain saw them.
-enum BatchResults {
-    /// Has a batch decided.
-    ///
-    /// - Parameters:
-    ///   - items: What was read of each item, or why it was not.
-    ///   - decide: Handles those that were read; answers for each, in order.
-    /// - Returns: What became of each item, in order.
-    /// - Throws: What deciding throws; then nothing was changed.
-    static func of<Item: Sendable, Value: Sendable, Refusal: RPCErrorConvertible>(
-        _ items: [Result<Item, RPCError>], decide: ([Item]) async throws -> [Result<Value, Refusal>]
-    ) async throws -> [Result<Value, RPCError>] {
-        var outcomes = try await decide(items.compactMap { try? $0.get() }).makeIterator()
-        return items.map { item in
-            switch item {
-            case .failure(let error): return .failure(error)
-            case .success:
-                guard let outcome = outcomes.next() else {
-                    return .failure(RPCError(code: .internalError, message: "no result"))
-                }
-                return outcome.mapError { RPCError($0) }
-            }
-        }
-    }
-}
-
-extension Result where Failure == RPCError {
-    /// What became of it, in one word for all batches.
-    var status: Spire_Api_Types_Status {
-        switch self {
-        case .success: .ok
-        case .failure(let error): Spire_Api_Types_Status(error)
-        }
-    }
-
-    var value: Success? { try? get() }
 }
