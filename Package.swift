@@ -161,16 +161,28 @@ let package = Package(
         .target(
             name: "SQLiteStore", dependencies: ["IssuerDomain", "SPIFFE", "Platform", grdb], swiftSettings: strict),
         .target(
-            name: "OutboundHTTP", dependencies: [asyncHTTPClient, certificates, nioCore, nioHTTP1, nioSSL],
+            name: "OutboundHTTP", dependencies: [asn1, asyncHTTPClient, certificates, nioCore, nioHTTP1, nioSSL],
             swiftSettings: strict),
         .target(
             name: "NodeAttestation",
-            dependencies: ["OutboundHTTP", "SPIFFE", "Platform", asn1, certificates, crypto, cryptoExtras],
+            dependencies: [
+                "OutboundHTTP", "SPIFFE", "Platform", asn1, certificates, crypto, cryptoExtras, nioCore, nioHTTP1,
+                nioPosix,
+            ],
             swiftSettings: strict),
+        .target(name: "CPKCS11"),
         .target(
             name: "KeyStore",
-            dependencies: ["IssuerDomain", "SPIFFE", "Platform", certificates, crypto, cryptoExtras],
+            dependencies: [
+                "CPKCS11", "IssuerDomain", "SPIFFE", "Platform", asn1, certificates, crypto, cryptoExtras,
+            ],
             swiftSettings: strict),
+        .target(
+            name: "UpstreamAuthorities",
+            dependencies: [
+                "IssuerDomain", "IssuerAPIProtos", "Bootstrap", "SPIFFE", "Platform", "WorkloadIdentity", asn1,
+                certificates, grpcCore, grpcHTTP2, grpcProtobuf, logging, protobuf,
+            ], swiftSettings: strict),
 
         // Wire.
         .target(
@@ -194,7 +206,7 @@ let package = Package(
             name: "IssuerServer",
             dependencies: [
                 "IssuerDomain", "SQLiteStore", "KeyStore", "NodeAttestation", "OutboundHTTP", "IssuerAPIProtos",
-                "Bootstrap",
+                "UpstreamAuthorities", "Bootstrap",
                 "GRPCConnections", "SPIFFE",
                 "Platform", "LinuxKernel", "WorkloadIdentity", asn1, certificates, crypto, grpcCore, grpcHTTP2,
                 grpcInProcess, grpcProtobuf, lifecycle,
@@ -205,10 +217,10 @@ let package = Package(
             dependencies: [
                 "AgentDomain", "NodeAttestation", "WorkloadAttestation", "WorkloadSocket", "WorkloadAPIProtos",
                 "IssuerAPIProtos", "HealthProtos", "Bootstrap", "SPIFFE", "Platform", "LinuxKernel", asn1, certificates,
-                crypto, grpcCore,
+                crypto, cryptoExtras, grpcCore,
                 grpcHTTP2, grpcProtobuf,
                 lifecycle,
-                logging, nioCore, nioSSL, protobuf,
+                logging, protobuf,
             ], swiftSettings: strict),
         .target(
             name: "VerifyServer",
@@ -219,7 +231,8 @@ let package = Package(
         .target(
             name: "CommandLine",
             dependencies: [
-                "IssuerServer", "IssuerDomain", "NodeAgent", "WorkloadAttestation", "VerifyServer", "WorkloadIdentity",
+                "IssuerServer", "IssuerDomain", "NodeAgent", "NodeAttestation", "WorkloadAttestation", "VerifyServer",
+                "WorkloadIdentity",
                 "IssuerAPIProtos",
                 "WorkloadAPIProtos", "HealthProtos",
                 "Bootstrap", "SPIFFE", "Platform", "LinuxKernel", argumentParser, certificates, crypto, grpcCore,
@@ -258,7 +271,7 @@ let package = Package(
             ],
             path: "Tests/TestSupport", swiftSettings: strict),
         .target(
-            name: "StoreContract", dependencies: ["IssuerDomain", "SPIFFE", "Platform", "TestSupport"],
+            name: "StoreContract", dependencies: ["IssuerDomain", "SPIFFE", "Platform", "TestSupport", crypto],
             path: "Tests/StoreContract", swiftSettings: strict),
         // Compiled here so that it cannot fall behind; run by Tests/Fuzz/run, which compiles it once more.
         .target(
@@ -311,7 +324,7 @@ let package = Package(
             name: "IssuerDomainTests",
             dependencies: [
                 "IssuerDomain", "KeyStore", "StoreContract", "SPIFFE", "Platform", "TestSupport", asn1, certificates,
-                crypto, logging,
+                crypto, cryptoExtras, logging,
             ],
             swiftSettings: strict),
         .testTarget(
@@ -326,24 +339,44 @@ let package = Package(
             dependencies: ["SQLiteStore", "StoreContract", "IssuerDomain", "SPIFFE", "Platform", "TestSupport", grdb],
             swiftSettings: strict),
         .testTarget(
+            name: "NodeAttestationTests",
+            dependencies: [
+                "NodeAttestation", "OutboundHTTP", "SPIFFE", "Platform", "TestSupport", asn1, certificates, crypto,
+                cryptoExtras,
+            ], swiftSettings: strict),
+        .testTarget(
             name: "KeyStoreTests",
-            dependencies: ["KeyStore", "IssuerDomain", "SPIFFE", "Platform", "TestSupport", certificates, crypto],
+            dependencies: [
+                "KeyStore", "CPKCS11", "IssuerDomain", "SPIFFE", "Platform", "TestSupport", certificates, crypto,
+            ],
             swiftSettings: strict),
+        .testTarget(
+            name: "UpstreamAuthoritiesTests",
+            dependencies: [
+                "UpstreamAuthorities", "IssuerDomain", "IssuerAPIProtos", "KeyStore", "SPIFFE", "Platform",
+                "TestSupport", asn1, certificates, crypto, grpcCore, grpcHTTP2, grpcProtobuf, logging, protobuf,
+            ], swiftSettings: strict),
         .testTarget(
             name: "BootstrapTests", dependencies: ["Bootstrap", "SPIFFE", "Platform", "TestSupport", logging],
             swiftSettings: strict),
         .testTarget(
+            name: "OutboundHTTPTests",
+            dependencies: ["OutboundHTTP", "SPIFFE", "TestSupport", certificates, nioCore, nioPosix, nioSSL],
+            swiftSettings: strict),
+        .testTarget(
             name: "IssuerServerTests",
             dependencies: [
-                "IssuerServer", "IssuerDomain", "IssuerAPIProtos", "Bootstrap", "SPIFFE", "Platform", "TestSupport",
+                "IssuerServer", "IssuerDomain", "IssuerAPIProtos", "NodeAttestation", "Bootstrap", "OutboundHTTP",
+                "SPIFFE", "Platform", "StoreContract", "TestSupport",
                 certificates, crypto, grpcCore, grpcHTTP2, grpcInProcess, grpcProtobuf, lifecycle, logging, protobuf,
             ], swiftSettings: strict),
         .testTarget(
             name: "NodeAgentTests",
             dependencies: [
                 "NodeAgent", "AgentDomain", "WorkloadAttestation", "WorkloadSocket", "WorkloadAPIProtos", "Bootstrap",
-                "IssuerAPIProtos", "LinuxKernel", "Platform", "SPIFFE", "TestSupport", grpcCore, grpcInProcess,
-                grpcProtobuf, logging, protobuf,
+                "IssuerAPIProtos", "LinuxKernel", "NodeAttestation", "Platform", "SPIFFE", "TestSupport", certificates,
+                grpcCore,
+                grpcInProcess, grpcProtobuf, logging, protobuf,
             ], swiftSettings: strict),
         .testTarget(
             name: "CommandLineTests",

@@ -97,20 +97,16 @@ int mintmark_connector_receive(
 
 // ---- Executable mappings
 
-int mintmark_mappings_open(int processor, size_t bytes, void **ring) {
-    struct perf_event_attr what;
-    memset(&what, 0, sizeof what);
-    what.size = sizeof what;
-    what.type = PERF_TYPE_SOFTWARE;
-    what.config = PERF_COUNT_SW_DUMMY;
-    what.mmap = what.mmap2 = what.comm = what.comm_exec = 1;
-    what.sample_id_all = 1;
-    what.sample_type = PERF_SAMPLE_TID | PERF_SAMPLE_TIME;
-    what.use_clockid = 1;
-    what.clockid = CLOCK_MONOTONIC;
-    what.watermark = 1;
-    what.wakeup_watermark = (uint32_t)(bytes / 2);
-    int descriptor = (int)syscall(SYS_perf_event_open, &what, -1, processor, -1, PERF_FLAG_FD_CLOEXEC);
+static int ring_open(struct perf_event_attr *what, int processor, size_t bytes, size_t watermark, void **ring) {
+    what->size = sizeof *what;
+    what->type = PERF_TYPE_SOFTWARE;
+    what->sample_id_all = 1;
+    what->sample_type = PERF_SAMPLE_TID | PERF_SAMPLE_TIME;
+    what->use_clockid = 1;
+    what->clockid = CLOCK_MONOTONIC;
+    what->watermark = 1;
+    what->wakeup_watermark = (uint32_t)watermark;
+    int descriptor = (int)syscall(SYS_perf_event_open, what, -1, processor, -1, PERF_FLAG_FD_CLOEXEC);
     if (descriptor < 0) return -1;
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     void *mapping = mmap(NULL, page + bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
@@ -124,12 +120,29 @@ int mintmark_mappings_open(int processor, size_t bytes, void **ring) {
     return descriptor;
 }
 
-void mintmark_mappings_close(int descriptor, void *ring, size_t bytes) {
+int mintmark_mappings_open(int processor, size_t bytes, void **ring) {
+    struct perf_event_attr what;
+    memset(&what, 0, sizeof what);
+    what.config = PERF_COUNT_SW_DUMMY;
+    what.mmap = what.mmap2 = what.comm = what.comm_exec = 1;
+    // Early: who fills a ring on purpose fills what is left before anyone has woken up.
+    return ring_open(&what, processor, bytes, bytes / 8, ring);
+}
+
+int mintmark_moves_open(int processor, size_t bytes, void **ring) {
+    struct perf_event_attr what;
+    memset(&what, 0, sizeof what);
+    what.config = PERF_COUNT_SW_CPU_MIGRATIONS;
+    what.sample_period = 1;
+    return ring_open(&what, processor, bytes, bytes / 2, ring);
+}
+
+void mintmark_ring_close(int descriptor, void *ring, size_t bytes) {
     munmap(ring, (size_t)sysconf(_SC_PAGESIZE) + bytes);
     close(descriptor);
 }
 
-size_t mintmark_mappings_take(void *ring, size_t bytes, uint8_t *output) {
+size_t mintmark_ring_take(void *ring, size_t bytes, uint8_t *output) {
     struct perf_event_mmap_page *control = ring;
     const uint8_t *data = (const uint8_t *)ring + sysconf(_SC_PAGESIZE);
     uint64_t head = __atomic_load_n(&control->data_head, __ATOMIC_ACQUIRE);
@@ -141,7 +154,8 @@ size_t mintmark_mappings_take(void *ring, size_t bytes, uint8_t *output) {
     size_t first = bytes - start < length ? bytes - start : (size_t)length;
     memcpy(output, data + start, first);
     memcpy(output + first, data, (size_t)length - first);
-    __atomic_store_n(&control->data_tail, head, __ATOMIC_RELEASE);
+    // Seen by everyone before the clock is read for when there was room again.
+    __atomic_store_n(&control->data_tail, head, __ATOMIC_SEQ_CST);
     return (size_t)length;
 }
 
@@ -225,6 +239,9 @@ static int mark(int group, int kind, int directory, const char *path) {
                 path) != 0)
             return -1;
         return fanotify_mark(group, FAN_MARK_ADD, FAN_CLOSE_NOWRITE, directory, path);
+    case MINTMARK_MARK_NOT_CLOSING:
+        if (fanotify_mark(group, FAN_MARK_REMOVE, FAN_CLOSE_NOWRITE, directory, path) != 0) return -1;
+        return fanotify_mark(group, FAN_MARK_REMOVE | FAN_MARK_IGNORED_MASK, FAN_OPEN_EXEC, directory, path);
     default: errno = EINVAL; return -1;
     }
 }

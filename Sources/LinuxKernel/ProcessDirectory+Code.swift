@@ -60,13 +60,16 @@ extension ProcessDirectory {
         return overflows ? nil : (found, ())
     }
 
+    /// The most entries of `pagemap` that are read for one look: 16 GiB in pages of 4 KiB.
+    private static let mostEntries: UInt64 = 1 << 22
+
     /// Whether executable memory holds a page that is not its file's own, because somebody wrote to it.
     ///
     /// - Parameters:
     ///   - mappings: Where to look.
     ///   - reading: How.
     /// - Returns: The first such mapping, or nil.
-    /// - Throws: ``LinuxError``.
+    /// - Throws: ``LinuxError``; `E2BIG` when that takes more than ``mostEntries``.
     package func firstChanged(
         of mappings: [ExecutableMapping], _ reading: CodeReading = .query
     ) throws(LinuxError) -> ExecutableMapping? {
@@ -74,6 +77,8 @@ extension ProcessDirectory {
         guard pagemap >= 0 else { throw LinuxError("open pagemap") }
         defer { close(pagemap) }
         var reading = reading
+        var entries = Self.mostEntries
+        let page = UInt64(clamping: max(1, sysconf(Int32(_SC_PAGESIZE))))
         for mapping in mappings where mapping.backing != .vsyscall {
             var result: Int32 = -1
             if reading == .query {
@@ -81,6 +86,9 @@ extension ProcessDirectory {
                 if result < 0, errno == ENOTTY || errno == EINVAL { reading = .text }
             }
             if reading == .text {
+                let needed = mapping.end >= mapping.start ? (mapping.end - mapping.start) / page : .max
+                guard needed <= entries else { throw LinuxError("read pagemap", code: E2BIG) }
+                entries -= needed
                 result = mintmark_has_private_pages_by_entry(pagemap, mapping.start, mapping.end)
             }
             guard result >= 0 else { throw LinuxError("read pagemap") }

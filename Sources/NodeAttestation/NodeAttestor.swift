@@ -45,4 +45,11 @@ package protocol NodeProver: Sendable {
     ///
     /// - Throws: ``NodeAttestationError``.
     func answer(to challenge: [UInt8]) async throws(NodeAttestationError) -> [UInt8]
+
+    /// Lets go of what an attestation took, whether it worked or not.
+    func finish() async
+}
+
+extension NodeProver {
+    package func finish() async {}
 }

@@ -65,6 +65,30 @@ struct EntryMatcherTests {
         #expect(matches(entries, found, now: now + 11).isEmpty)
     }
 
+    @Test("tells an entry for the same user that lacks what only a higher level tells, and nothing of others'")
+    func asksForMore() throws {
+        let digest = String(repeating: "a", count: 64)
+        let found = try selectors("unix:uid:1", "unix:path:/bin/a", "unix:user:a")
+        func asks(
+            _ entries: AuthorizedEntry..., found other: Set<Selector>? = nil, level: AssuranceLevel = .executableLink
+        ) -> Bool {
+            EntryMatcher(entries).asksForMore(than: .of(other ?? found, level), now: now)
+        }
+        let measured = try AuthorizedEntry.make("measured", ["unix:uid:1", "exec:sha256:\(digest)"])
+        #expect(asks(measured))
+        #expect(asks(try .make("by-name", ["unix:user:a", "unix:path:/bin/a", "exec:sha256:\(digest)"])))
+        #expect(asks(try .make("other", ["unix:uid:2"]), measured))
+        // At the level that tells, another program is another program.
+        #expect(!asks(measured, level: .measuredExec))
+        #expect(!asks(try .make("more-wrong", ["unix:uid:1", "unix:path:/bin/b", "exec:sha256:\(digest)"])))
+        #expect(!asks(try .make("nothing-wrong", ["unix:uid:1", "unix:path:/bin/a"])))
+        #expect(!asks(try .make("another", ["unix:uid:2", "exec:sha256:\(digest)"])))
+        #expect(!asks(try .make("nobody", ["exec:sha256:\(digest)"])))
+        #expect(!asks(try .make("over", ["unix:uid:1", "exec:sha256:\(digest)"], expiresAt: now)))
+        #expect(!asks(try .make("unknown", ["unix:uid:1", "foreign:fact"])))
+        #expect(!asks(measured, found: []))
+    }
+
     @Test("agrees with a matcher that tries every entry", arguments: UInt64(0)..<100)
     func agreesWithNaive(_ seed: UInt64) throws {
         var entropy = SeededEntropy(seed)

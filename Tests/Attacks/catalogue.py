@@ -7,7 +7,7 @@ A row names a part of 'programs/attacker' and says
   the identity which that has when it is left alone ("own");
 * who asks in the control, that is, in the same program without the step that makes it an attack: the attacker's program
   as the honest user ("own"), or the trusted program ("trusted");
-* the lowest level at which it has to be refused, and whether it succeeds below that, which shows that it works;
+* the lowest and highest level at which it is played and has to be refused, and whether it succeeds below that, which shows that it works;
 * why it is refused, as keys of reasons.py;
 * what the test does while the attacker waits.
 
@@ -43,6 +43,7 @@ class Attack:
     because: tuple[str, ...]
     control: str = "own"
     least: int = 2
+    most: int = 3
     after: str = "trusted"
     # Whether an entry that asks for level 1 only is won by it.
     wins_at_1: bool = False
@@ -95,6 +96,8 @@ ATTACKS = [
     Attack("A4", "link-decoy-and-own-file", ("link-mismatch", "unknown-code"), wins_at_1=True),
     Attack("A4", "link-decoy-and-trusted-file", ("link-mismatch", "dirty-code"), wins_at_1=True),
     Attack("A4", "link-decoy-own-namespace", ("link-mismatch", "unknown-code"), wins_at_1=True),
+    Attack("A4", "link-decoy-then-fork", ("link-mismatch", "unknown-code"), wins_at_1=True),
+    Attack("A4", "link-fork-then-decoy", ("link-mismatch", "unknown-code"), wins_at_1=True),
     Attack("A4", "link-after-connecting", ("link-mismatch", "not-mapped", "anonymous-code"), wins_at_1=True),
     Attack("A4", "link-without-namespace", (), ends=BY_KERNEL),
     Attack("A4", "link-exe-file-own-namespace", (), ends=BY_KERNEL),
@@ -130,11 +133,14 @@ ATTACKS = [
     Attack("A11", "cache-same-size-and-time", ("no-match",), control="trusted"),
     Attack("A11", "cache-mapped-store", ("no-match",), control="trusted"),
     Attack("A11", "cache-inode-again", ("no-match",), control="trusted"),
+    # At level 3 no program of a user's is served from there, so that nothing could be told from a refusal.
+    Attack("A11", "cache-on-tmpfs", ("no-match",), control="trusted", most=2),
     # What happens after the stream was opened.
     Attack("A12", "stream-then-exec", ("image-changed",), after="own", act="push", ends=IN_VAIN),
     Attack("A12", "stream-then-exec-itself", ("image-changed",), after="own", act="push", ends=IN_VAIN),
     Attack("A12", "stream-then-library", ("unknown-code",), after="own", act="push", least=3),
     Attack("A12", "stream-then-executable-memory", ("anonymous-code",), after="own", act="push"),
+    Attack("A12", "stream-then-private-page", ("dirty-code",), after="own", act="push"),
     Attack("A12", "stream-then-patched-text", ("dirty-code",), after="own", act="push"),
     Attack("A12", "stream-then-attach", ("traced",), control="trusted", act="push"),
     Attack("A12", "stream-then-seize", ("traced",), control="trusted", act="push"),

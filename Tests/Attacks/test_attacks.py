@@ -27,7 +27,7 @@ def plays():
         if attack.wins_at_1:
             yield pytest.param(attack, 1, id=f"{attack}-AL1")
         for level in (2, 3):
-            if level >= attack.least:
+            if attack.least <= level <= attack.most:
                 yield pytest.param(attack, level, id=f"{attack}-AL{level}")
 
 

@@ -45,6 +45,8 @@ struct InterpreterSearchTests {
         let script = "exec:script:sha256:\(Self.digest(Self.agent))"
         #expect(try find("unix:path:/usr/bin/python3.13", script) == nil)
         #expect(try find("exec:sha256:\(Self.digest(Self.python))", script) == nil)
-        #expect(try find("unix:path:/usr/bin/python3.13", "exec:chain:\(Self.digest(Self.agent))") == nil)
+        #expect(
+            try find("unix:path:/usr/bin/python3.13", "exec:chain:\(Self.digest(Self.agent))")?.path
+                == "/usr/bin/python3.13", "one that runs no script has a chain as well")
     }
 }

@@ -341,7 +341,19 @@ def test_a_refusal_names_a_class_and_nothing_else(start_up, measured, method):
     assert fields(details)[1] == [7] and fields(details)[2] == [NO_IDENTITY_TEXT.encode()]
     for part in (secret["id"], secret["spiffe_id"], "4242", "/opt/secret", "secret"):
         assert part.encode() not in details
-    # Python does not run from the mount that the journal looks at.
+    # Python does not run from the mount that the journal looks at, so nothing is known of what was executed.
+    if up.json("explain", os.getpid())["level"] < 3:
+        executed = "exec:sha256:" + "a" * 64
+        up.register(fresh_id("other"), "unix:uid:4242", executed)
+        up.register(fresh_id("anyone"), executed)
+        assert reason_of(refused(up.socket, method)[2]) == "NO_MATCHING_ENTRY"
+        mine = up.register(fresh_id("mine"), my_uid(), executed)
+        code, text, details = refused(up.socket, method)
+        assert (code, text) == (grpc.StatusCode.PERMISSION_DENIED, NO_IDENTITY_TEXT)
+        assert reason_of(details) == "ASSURANCE_TOO_LOW"
+        for part in (mine["id"], mine["spiffe_id"], "aaaa"):
+            assert part.encode() not in details
+        up.cli("entry", "delete", mine["id"]).expect(0)
     high = up.register(fresh_id("high"), my_uid(), flags=["--min-assurance", "3"])
     if up.json("explain", os.getpid())["level"] < 3:
         code, text, details = refused(up.socket, method)

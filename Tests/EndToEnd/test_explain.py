@@ -463,8 +463,14 @@ def test_doctor_says_what_can_be_proven_and_why_not_more(up, public_bin):
         assert (check["standing"] == "good") == (check["consequence"] == "") == (check["remedy"] == ""), check
     table = up.cli("doctor").expect(0).out
     assert table.startswith("Processes of this machine can reach AL3.\n")
-    # It tells of no process, so everybody may ask.
-    assert up.json("doctor", account=MINE, bin=public_bin)["highest_level"] == 3
+    # It tells of no process, so everybody may ask; how busy the agent is with others, only an admin.
+    asked = up.json("doctor", account=MINE, bin=public_bin)
+    assert asked["highest_level"] == 3
+    assert {"workload socket", "admin socket"} & {check["name"] for check in asked["checks"]} == set()
+    told = {check["name"]: check["detail"] for check in up.json("doctor")["checks"]}
+    assert re.search(r"[1-9]\d* accepted.*; calls: .*[1-9]\d* DescribeHost ok", told["workload socket"]), told
+    assert re.search(r"1 connections open, .*[1-9]\d* DescribeHost ok", told["admin socket"]), told
+    assert re.search(r"\d+ found, \d+ not found", told["digest cache"]), told
 
 
 # --- whois ------------------------------------------------------------------------------------------

@@ -79,6 +79,21 @@ struct CodeReadingTests {
         }
     }
 
+    @Test("Where every page has to be read, no more are than a program can have, whatever is mapped")
+    func bounded() throws {
+        let huge = ExecutableMapping(
+            start: 0, end: 1 << 46, offset: 0, backing: .anonymous, isWritable: false, isShared: false)
+        let error = #expect(throws: LinuxError.self) { try directory.firstChanged(of: [huge], .text) }
+        #expect(error?.code == E2BIG)
+        let parts = (0..<5).map { index in
+            ExecutableMapping(
+                start: UInt64(index) << 42, end: (UInt64(index) << 42) + (4 << 30), offset: 0, backing: .anonymous,
+                isWritable: false, isShared: false)
+        }
+        let together = #expect(throws: LinuxError.self) { try directory.firstChanged(of: parts, .text) }
+        #expect(together?.code == E2BIG)
+    }
+
     @Test("A deleted file is still opened through its mapping", .enabled(if: geteuid() == 0, "needs root"))
     func deleted() throws {
         let path = NSTemporaryDirectory() + "/mintmark-deleted-\(getpid())"

@@ -31,9 +31,11 @@ struct KernelText {
     }
 
     /// A record of a perf ring: its body, then the process, thread and time that follow each.
-    static func record(_ type: UInt32, misc: UInt16 = 0, _ body: [UInt8], size: UInt16? = nil) -> [UInt8] {
+    static func record(
+        _ type: UInt32, misc: UInt16 = 0, _ body: [UInt8], size: UInt16? = nil, time: UInt64 = 88
+    ) -> [UInt8] {
         KernelText().number(type).number(misc).number(size ?? UInt16(8 + body.count + 16)).bytes(body)
-            .number(UInt32(5)).number(UInt32(5)).number(UInt64(88)).bytes
+            .number(UInt32(5)).number(UInt32(5)).number(time).bytes
     }
 
     static func mapping(inode: UInt64) -> [UInt8] {
@@ -122,22 +124,65 @@ struct MappingEventTests {
     func reads() {
         let name = KernelText.record(
             3, KernelText().number(UInt32(5)).number(UInt32(5)).bytes([0x61, 0, 0, 0, 0, 0, 0, 0]).bytes)
-        let (events, lost) = read(name + Self.exec + KernelText.record(10, KernelText.mapping(inode: 99)))
+        let (events, gaps) = read(name + Self.exec + KernelText.record(10, KernelText.mapping(inode: 99)))
         let file = MappedFile(deviceMajor: 8, deviceMinor: 1, inode: 99, generation: 3)
         #expect(
             events == [
                 MappingEvent(time: 88, process: 5, kind: .becameAnother),
                 MappingEvent(time: 88, process: 5, kind: .mapped(file)),
             ])
-        #expect(!lost)
+        #expect(gaps.isEmpty)
     }
 
-    @Test("The kernel's word that records are missing is heard", arguments: [2, 13] as [UInt32])
+    @Test(
+        "The kernel's word that records are missing is heard: they are older than the next, and than the last reading",
+        arguments: [2, 13] as [UInt32])
     func lost(type: UInt32) {
-        let (events, lost) = read(
-            KernelText.record(type, KernelText().number(UInt64(1)).number(UInt64(7)).bytes) + Self.exec)
-        #expect(lost)
-        #expect(events.count == 1)
+        let word = KernelText.record(type, KernelText().number(UInt64(1)).number(UInt64(7)).bytes, time: 89)
+        let later = KernelText.record(10, KernelText.mapping(inode: 99), time: 90)
+        var records = RingRecords(.mappings, of: 3, since: 10)
+        var events: [MappingEvent] = []
+        #expect(
+            records.read((Self.exec + word + later)[...], wasFull: false, emptied: 100) { events.append($0) }
+                == [RingGap(kind: .mappings, processor: 3, after: 88, before: 90)])
+        #expect(events.map(\.processor) == [3, 3])
+        let last = KernelText.record(10, KernelText.mapping(inode: 99), time: 150)
+        #expect(
+            records.read((word + last)[...], wasFull: false, emptied: 200) { _ in }
+                == [RingGap(kind: .mappings, processor: 3, after: 90, before: 100)])
+        #expect(
+            records.read(word[...], wasFull: false, emptied: 300) { _ in }
+                == [RingGap(kind: .mappings, processor: 3, after: 150, before: 300)])
+    }
+
+    @Test("Of a ring that was full when it was read, what came after its last record may be missing, until then")
+    func full() {
+        var records = RingRecords(.mappings, of: 3, since: 10)
+        #expect(
+            records.read(Self.exec[...], wasFull: true, emptied: 100) { _ in }
+                == [RingGap(kind: .mappings, processor: 3, after: 88, before: 100)])
+        #expect(records.read(Self.exec[...], wasFull: false, emptied: 200) { _ in }.isEmpty)
+    }
+
+    @Test("Moves are read, and missing as long as the kernel holds them back")
+    func moves() {
+        var records = RingRecords(.moves, of: 2, since: 10)
+        var events: [MappingEvent] = []
+        #expect(
+            records.read(KernelText.record(9, [])[...], wasFull: false, emptied: 100) { events.append($0) }.isEmpty)
+        #expect(events == [MappingEvent(time: 88, process: 5, processor: 2, kind: .moved)])
+        let body = KernelText().number(UInt64(1)).number(UInt64(1)).number(UInt64(1)).bytes
+        let (held, free) = (KernelText.record(5, body, time: 150), KernelText.record(6, body, time: 350))
+        #expect(
+            records.read(held[...], wasFull: false, emptied: 200) { _ in }
+                == [RingGap(kind: .moves, processor: 2, after: 88, before: 200)])
+        #expect(
+            records.read([], wasFull: false, emptied: 300) { _ in }
+                == [RingGap(kind: .moves, processor: 2, after: 88, before: 300)])
+        #expect(
+            records.read(free[...], wasFull: false, emptied: 400) { _ in }
+                == [RingGap(kind: .moves, processor: 2, after: 88, before: 350)])
+        #expect(records.read([], wasFull: false, emptied: 500) { _ in }.isEmpty)
     }
 
     @Test("What cannot be read counts as missing, and nothing is read past it")
@@ -149,16 +194,17 @@ struct MappingEventTests {
             KernelText.record(10, [1, 2, 3]), KernelText.record(3, misc: 1 << 13, [], size: 16),
             KernelText.record(10, misc: 1 << 14, KernelText.mapping(inode: 1)), [1], [0, 0, 0, 0, 0, 0, 8],
         ] {
-            let (events, lost) = read(bytes)
-            #expect(lost)
+            let (events, gaps) = read(bytes)
+            #expect(gaps == [RingGap(kind: .mappings, processor: 0, after: 10, before: 100)])
             #expect(events.isEmpty)
         }
     }
 
-    private func read(_ bytes: [UInt8]) -> ([MappingEvent], Bool) {
+    private func read(_ bytes: [UInt8]) -> ([MappingEvent], [RingGap]) {
         var events: [MappingEvent] = []
-        let lost = MappingEvent.read(bytes[...]) { events.append($0) }
-        return (events, lost)
+        var records = RingRecords(.mappings, of: 0, since: 10)
+        let gaps = records.read(bytes[...], wasFull: false, emptied: 100) { events.append($0) }
+        return (events, gaps)
     }
 }
 

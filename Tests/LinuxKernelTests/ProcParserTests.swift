@@ -35,7 +35,6 @@ struct ProcessStatusTests {
         #expect(status.parent == 41)
         #expect(status.noNewPrivileges == true)
         #expect(status.seccomp == .filter)
-        #expect(status.namespacePIDs == [77, 1])
         #expect(
             status.capabilities
                 == .init(inheritable: 0, permitted: 0x1ff_feff_ffff, effective: 1, ambient: 0))
@@ -97,8 +96,6 @@ struct ProcessStatTests {
         #expect(stat?.pid == 77)
         #expect(stat?.parent == 41)
         #expect(stat?.startTicks == 987654)
-        #expect(stat?.codeStart == 94000)
-        #expect(stat?.codeEnd == 95000)
     }
 
     @Test(
@@ -214,12 +211,10 @@ struct SmallProcTests {
         words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> ($0 * 8)) } }[...]
     }
 
-    @Test("Entry point, headers and random bytes are found")
+    @Test("The entry point is found")
     func vector() {
         let found = AuxiliaryVector(parsing: words([33, 5, 9, 0x1000, 3, 0x40, 25, 0x7fff, 0, 0]))
         #expect(found?.entry == 0x1000)
-        #expect(found?.programHeaders == 0x40)
-        #expect(found?.random == 0x7fff)
     }
 
     @Test("A vector without end, cut short, or with a key twice is refused")

@@ -248,7 +248,9 @@ struct BareInterpreterTests {
         #expect(try bare("unix:path:/usr/bin/python3.13", "unix:uid:1") == "unix:path:/usr/bin/python3.13")
         #expect(try bare("exec:path:/opt/node/bin/node") == "exec:path:/opt/node/bin/node")
         #expect(try bare("unix:path:/usr/bin/python3", "exec:script:sha256:\(digest)") == nil)
-        #expect(try bare("unix:path:/usr/bin/python3", "exec:chain:\(digest)") == nil)
+        // One that runs no script has a chain as well.
+        #expect(
+            try bare("unix:path:/usr/bin/python3", "exec:chain:\(digest)") == "unix:path:/usr/bin/python3")
         #expect(try bare("unix:path:/python3/agent") == nil)
         #expect(try bare("unix:path:/", "unix:uid:1") == nil)
         #expect(try bare("unix:user:python3") == nil)

@@ -51,6 +51,61 @@ struct EvidenceSessionTests {
         }
     }
 
+    @Test(
+        "An ancestor is known by instance and by the program that it executed, which is hashed if only root can change it"
+    )
+    func lineage() async throws {
+        let shell = try Subject(["/bin/sh", "-c", "/bin/cat; :"])
+        defer { shell.end() }
+        shell.echo()
+        let children = try String(contentsOfFile: "/proc/\(shell.pid)/task/\(shell.pid)/children", encoding: .utf8)
+        let pid = try #require(children.split(separator: " ").first.flatMap { Int32($0) })
+        defer { kill(pid, SIGTERM) }
+        let handle = try ProcessHandle(pid: pid)
+        let program = URL(fileURLWithPath: "/bin/sh").resolvingSymlinksInPath().path
+        let digest = Hex.encode(SHA256.hash(data: try Data(contentsOf: URL(fileURLWithPath: program))))
+        // Nobody else's program is asked for.
+        var above = getpid()
+        while above > 0 {
+            let parent = ProcessList.member(above)?.parent ?? 0
+            history.say(try born(of: parent, .unknown(Gap("not seen"))), of: above)
+            above = parent
+        }
+        history.say(
+            try born(of: shell.pid, try #require(try record(of: "/bin/cat").value).image), of: pid)
+        for state in [nil, ExecutedFile.DigestState.pending] {
+            let image = try #require(try record(of: program, digest: state).value).image
+            history.say(try born(of: getpid(), image), of: shell.pid)
+            let session = try EvidenceSession(
+                of: handle, credentials: PeerCredentials(pid: pid, uid: geteuid(), gid: getegid()), using: sources)
+            let evidence = try await session.evidence(.everything, budget)
+            let ancestors = try #require(evidence.lineage.value?.ancestors, "\(evidence.lineage)")
+            #expect(ancestors.prefix(2).map(\.pid) == [shell.pid, getpid()])
+            #expect(ancestors.first?.instance == (try ProcessHandle(pid: shell.pid).instance()))
+            #expect(ancestors.first?.digest.value == digest)
+            let selectors = session.judge(evidence).attestation.selectors
+            #expect(selectors.contains(try Selector(parsing: "proc:parent:exec:sha256:\(digest)")))
+            #expect(selectors.contains(try Selector(parsing: "proc:ancestor:exec:sha256:\(digest)")))
+        }
+        // A program that has changed since is not what was executed.
+        var other = try #require(try record(of: program, digest: .pending).value).image
+        other.change { $0.program.identity = identity(5) }
+        history.say(try born(of: getpid(), other), of: shell.pid)
+        let session = try EvidenceSession(
+            of: handle, credentials: PeerCredentials(pid: pid, uid: geteuid(), gid: getegid()), using: sources)
+        let changed = try await session.evidence(.everything, budget)
+        #expect(changed.lineage.value?.ancestors.first?.digest.gap != nil)
+        // Who was born of another is nobody's child here.
+        history.say(try born(of: getpid(), other), of: pid)
+        #expect(try await session.evidence(.everything, budget).lineage.gap != nil)
+    }
+
+    private func born(of parent: Int32, _ image: Fact<ExecutedImage>) throws -> Fact<ExecRecord> {
+        let instance: Fact<ProcessInstance> =
+            parent > 0 ? .known(try ProcessHandle(pid: parent).instance(), .journal) : .unknown(Gap("nobody's"))
+        return .known(ExecRecord(generation: 1, image: image, parent: instance), .journal)
+    }
+
     @Test("Without a journal AL2 is reached by the bytes drawn at exec")
     func noJournal() async throws {
         let child = try Subject()
@@ -164,7 +219,6 @@ struct EvidenceSessionTests {
         }
         let ended = try child.session(sources)
         child.end()
-        #expect(!ended.isPresent)
         #expect(throws: AttestationError.gone) { try ended.gather([], connection: bound) }
         #expect(throws: (any Error).self) { try child.session(sources) }
     }

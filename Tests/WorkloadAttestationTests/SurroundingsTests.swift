@@ -163,6 +163,21 @@ struct PackageIndexTests {
         #expect(index.owner(of: "/usr/bin/python3").value == "python3=3.12-10")
     }
 
+    @Test("A package's list is read once for each path, until dpkg has written")
+    func once() throws {
+        let folder = try Folder()
+        let list = try folder.write("info/coreutils.list", "/bin/cat\n/bin/ls\n")
+        _ = try folder.write("status", "Package: coreutils\nVersion: 9\n")
+        let index = PackageIndex(folder: folder.path)
+        #expect(index.owner(of: "/bin/cat").value == "coreutils=9")
+        // In place, so that the folder does not show it.
+        try #require(truncate(list, 0) == 0)
+        #expect(index.owner(of: "/bin/cat").value == "coreutils=9")
+        #expect(index.owner(of: "/bin/ls").gap != nil)
+        _ = try folder.write("info/other.list", "/bin/other\n")
+        #expect(index.owner(of: "/bin/cat").gap != nil)
+    }
+
     @Test("Without dpkg nothing is known")
     func none() throws {
         #expect(PackageIndex(folder: "/nowhere").owner(of: "/usr/bin/x").gap == Gap("dpkg has no records here"))

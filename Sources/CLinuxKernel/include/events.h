@@ -22,11 +22,13 @@ int mintmark_connector_receive(
 // Opens a ring of executable mappings and exec marks of all processes on one processor, stamped by CLOCK_MONOTONIC.
 // `bytes` is the size of the ring, a power of two in pages. Returns a descriptor and the mapping, or -1 with errno.
 int mintmark_mappings_open(int processor, size_t bytes, void **ring);
-void mintmark_mappings_close(int descriptor, void *ring, size_t bytes);
+// The same for a sample of each thread that goes on on this processor, and ran on another before: pid, tid, time.
+int mintmark_moves_open(int processor, size_t bytes, void **ring);
+void mintmark_ring_close(int descriptor, void *ring, size_t bytes);
 
 // Copies what has been written to a ring since the last call, and frees its place. `output` must hold `bytes`.
 // Returns how much, always whole records.
-size_t mintmark_mappings_take(void *ring, size_t bytes, uint8_t *output);
+size_t mintmark_ring_take(void *ring, size_t bytes, uint8_t *output);
 
 // CLOCK_MONOTONIC, and what to add to it for CLOCK_REALTIME, both in nanoseconds.
 uint64_t mintmark_monotonic(void);
@@ -56,6 +58,7 @@ int mintmark_fanotify_open(int guard);
 #define MINTMARK_MARK_GUARDED_DIRECTORY 1
 #define MINTMARK_MARK_GUARDED_FILE 2
 #define MINTMARK_MARK_CLOSING 3
+#define MINTMARK_MARK_NOT_CLOSING 5
 int mintmark_fanotify_mark(int group, int kind, const char *path);
 // Marks the inode behind a descriptor.
 int mintmark_fanotify_mark_descriptor(int group, int kind, int descriptor);

@@ -9,17 +9,19 @@ package final class FileEventGroup {
     private let descriptor: Int32
     private var buffer = [UInt8](repeating: 0, count: 64 << 10)
     /// A directory of each marked file system, to open files by handle.
-    private var mounts: [UInt64: Int32] = [:]
+    private var mounts: [UInt64: MountDirectory] = [:]
+    /// An instant before which the queue had been read to its end.
+    private var emptied: UInt64
 
     /// - Throws: ``LinuxError``.
     package init() throws(LinuxError) {
+        emptied = mintmark_monotonic()
         descriptor = mintmark_fanotify_open(0)
         guard descriptor >= 0 else { throw LinuxError("fanotify_init") }
     }
 
     deinit {
         if descriptor >= 0 { close(descriptor) }
-        for mount in mounts.values { close(mount) }
     }
 
     /// Has every exec of a file on the file system that holds a path reported.
@@ -43,32 +45,39 @@ package final class FileEventGroup {
             close(directory)
             return
         }
-        mounts[handle.fileSystem] = directory
+        mounts[handle.fileSystem] = MountDirectory(owning: directory)
     }
 
+    /// What was read until nothing waited.
+    package struct Batch: Sendable {
+        package var events: [FileEvent] = []
+        /// Some of what happened after this instant of CLOCK_MONOTONIC is missing.
+        package var lostAfter: UInt64?
+    }
+
+    /// For poll(2).
+    package var pollDescriptor: Int32 { descriptor }
+
     /// Takes what waits, without waiting for more.
-    package func drain() -> FileEvent.Batch {
-        var batch = FileEvent.Batch()
+    package func drain() -> Batch {
+        var batch = Batch()
+        let before = emptied
         while true {
+            let now = mintmark_monotonic()
             let count = read(descriptor, &buffer, buffer.count)
             if count < 0 && errno == EINTR { continue }
-            guard count > 0 else { return batch }
+            guard count > 0 else {
+                emptied = now
+                return batch
+            }
             let part = FileEvent.read(buffer[..<count])
             batch.events += part.events
-            batch.lost = batch.lost || part.lost
+            if part.lost { batch.lostAfter = before }
         }
     }
 
-    /// Opens a file on a marked file system.
-    ///
-    /// - Throws: ``LinuxError``; `ESTALE` when it is no more.
-    package func open(_ handle: KernelFileHandle) throws(LinuxError) -> ExecutedScript {
-        guard let mount = mounts[handle.fileSystem] else { throw LinuxError("open_by_handle_at", code: EXDEV) }
-        let file = mintmark_open_by_handle(
-            mount, Int32(bitPattern: handle.type), handle.bytes, UInt32(handle.bytes.count))
-        guard file >= 0 else { throw LinuxError("open_by_handle_at") }
-        return try ExecutedScript(owning: file)
-    }
+    /// Where a file is opened by its handle; nil when its file system is not marked.
+    package func mount(of handle: KernelFileHandle) -> MountDirectory? { mounts[handle.fileSystem] }
 
     static func handle(of descriptor: Int32) throws(LinuxError) -> KernelFileHandle {
         var bytes = [UInt8](repeating: 0, count: KernelFileHandle.longest)
@@ -87,6 +96,31 @@ package final class FileEventGroup {
         guard mintmark_fanotify_mark_descriptor(descriptor, MINTMARK_MARK_CLOSING, script.descriptor) == 0 else {
             throw LinuxError("fanotify_mark script")
         }
+    }
+
+    /// Ends that, and leaves its openings to the file system's mark again.
+    package func stopWatchingClosing(of handle: KernelFileHandle) {
+        guard let script = try? mount(of: handle)?.open(handle) else { return }
+        _ = mintmark_fanotify_mark_descriptor(descriptor, MINTMARK_MARK_NOT_CLOSING, script.descriptor)
+    }
+}
+
+/// A directory of a file system, through which its files are opened by handle.
+package final class MountDirectory: Sendable {
+    private let descriptor: Int32
+
+    init(owning descriptor: Int32) { self.descriptor = descriptor }
+
+    deinit { close(descriptor) }
+
+    /// Opens a file.
+    ///
+    /// - Throws: ``LinuxError``; `ESTALE` when it is no more.
+    package func open(_ handle: KernelFileHandle) throws(LinuxError) -> ExecutedScript {
+        let file = mintmark_open_by_handle(
+            descriptor, Int32(bitPattern: handle.type), handle.bytes, UInt32(handle.bytes.count))
+        guard file >= 0 else { throw LinuxError("open_by_handle_at") }
+        return try ExecutedScript(owning: file)
     }
 }
 

@@ -1,63 +1,88 @@
 internal import CLinuxKernel
 internal import Glibc
 
-/// The kernel's log of executable mappings and exec marks of all processes, one ring for each processor.
+/// The kernel's log of executable mappings and exec marks of all processes, and of their moves from one processor to
+/// another: two rings for each processor.
 ///
 /// The kernel writes each record before the exec or mmap(2) that caused it returns. Needs CAP_PERFMON.
+///
+/// Moves have rings of their own, so that whoever fills the rings of mappings on one processor cannot hide that a
+/// process was there.
 package final class MappingRings {
     private struct Ring {
         let descriptor: Int32
         let memory: UnsafeMutableRawPointer
+        let size: Int
+        var records: RingRecords
+
+        init(_ kind: RingGap.Kind, processor: Int, size: Int) throws(LinuxError) {
+            let start = mintmark_monotonic()
+            var memory: UnsafeMutableRawPointer?
+            let descriptor =
+                switch kind {
+                case .mappings: mintmark_mappings_open(Int32(processor), size, &memory)
+                case .moves: mintmark_moves_open(Int32(processor), size, &memory)
+                }
+            guard descriptor >= 0, let memory else { throw LinuxError("perf_event_open") }
+            (self.descriptor, self.memory, self.size) = (descriptor, memory, size)
+            records = RingRecords(kind, of: processor, since: start)
+        }
+
+        func close() { mintmark_ring_close(descriptor, memory, size) }
     }
 
     /// What one call to ``take()`` found.
     package struct Batch: Sendable {
         /// In the order of time.
         ///
-        /// Within a process it is complete up to the call.
+        /// Within a process it is complete up to the call, but for the gaps.
         package var events: [MappingEvent] = []
-        package var lost = false
-        /// Bytes that were waiting in the fullest ring.
-        package var fullest = 0
+        package var gaps: [RingGap] = []
     }
 
-    private let rings: [Ring]
-    private let size: Int
+    /// A record is a path of at most PATH_MAX bytes with its surroundings, and one may be being written.
+    private static let largestRecords = 16 << 10
+    private static let sizeOfMoves = 64 << 10
+
+    private var rings: [Ring]
     private var buffer: [UInt8]
     /// Read too early: an event of another processor may come before these.
     private var early: [MappingEvent] = []
 
     /// How many processors are watched; those that come later are not.
-    package var processors: Int { rings.count }
+    package let processors: Int
 
-    /// Opens a ring on each processor.
+    /// Opens the rings of each processor.
     ///
-    /// - Parameter size: Bytes in each ring, rounded up to a power of two of at least 64 KiB.
+    /// - Parameter size: Bytes in each ring of mappings, rounded up to a power of two of at least 64 KiB; unless given,
+    ///   2 MiB, or less where there are many processors.
     /// - Throws: ``LinuxError``.
-    package init(size: Int = 512 << 10) throws(LinuxError) {
+    package init(size: Int? = nil) throws(LinuxError) {
+        let processors = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_CONF))))
+        let wanted = size ?? max(512 << 10, min(2 << 20, (64 << 20) / processors))
         var rounded = 64 << 10
-        while rounded < size && rounded < 64 << 20 { rounded *= 2 }
-        self.size = rounded
+        while rounded < wanted && rounded < 64 << 20 { rounded *= 2 }
         buffer = [UInt8](repeating: 0, count: rounded)
         var opened: [Ring] = []
-        for processor in 0..<max(1, Int(sysconf(Int32(_SC_NPROCESSORS_CONF)))) {
-            var memory: UnsafeMutableRawPointer?
-            let descriptor = mintmark_mappings_open(Int32(processor), rounded, &memory)
-            if descriptor >= 0, let memory {
-                opened.append(Ring(descriptor: descriptor, memory: memory))
-            } else if errno != ENODEV {
-                let error = LinuxError("perf_event_open")
-                for ring in opened { mintmark_mappings_close(ring.descriptor, ring.memory, rounded) }
-                throw error
+        do throws(LinuxError) {
+            for processor in 0..<processors {
+                do throws(LinuxError) {
+                    opened.append(try Ring(.mappings, processor: processor, size: rounded))
+                } catch  where error.code == ENODEV { continue }
+                opened.append(try Ring(.moves, processor: processor, size: Self.sizeOfMoves))
             }
+            guard !opened.isEmpty else { throw LinuxError("perf_event_open", code: ENODEV) }
+        } catch {
+            for ring in opened { ring.close() }
+            throw error
         }
-        guard !opened.isEmpty else { throw LinuxError("perf_event_open", code: ENODEV) }
         rings = opened
+        self.processors = opened.count / 2
     }
 
-    deinit { for ring in rings { mintmark_mappings_close(ring.descriptor, ring.memory, size) } }
+    deinit { for ring in rings { ring.close() } }
 
-    /// For poll(2): readable when a ring is half full.
+    /// For poll(2): readable when a ring fills up.
     package var pollDescriptors: [Int32] { rings.map(\.descriptor) }
 
     /// Takes what was written before the call.
@@ -67,13 +92,13 @@ package final class MappingRings {
         let limit = mintmark_monotonic()
         var batch = Batch()
         var events = early
-        for ring in rings {
-            let count = mintmark_mappings_take(ring.memory, size, &buffer)
-            guard count > 0 else { continue }
-            batch.fullest = max(batch.fullest, count)
-            // The kernel says that it left records out only with the next one that fits.
-            if count > size - (72 << 10).clamped(below: size / 2) { batch.lost = true }
-            if MappingEvent.read(buffer[..<count], { events.append($0) }) { batch.lost = true }
+        for index in rings.indices {
+            let (memory, size) = (rings[index].memory, rings[index].size)
+            let count = mintmark_ring_take(memory, size, &buffer)
+            let gaps = rings[index].records.read(
+                buffer[..<count], wasFull: count > size - Self.largestRecords, emptied: mintmark_monotonic()
+            ) { events.append($0) }
+            batch.gaps += gaps
         }
         events.sort { $0.time < $1.time }
         let split = events.firstIndex { $0.time >= limit } ?? events.endIndex
@@ -81,8 +106,4 @@ package final class MappingRings {
         batch.events = Array(events[..<split])
         return batch
     }
-}
-
-extension Int {
-    fileprivate func clamped(below limit: Int) -> Int { Swift.min(self, limit) }
 }

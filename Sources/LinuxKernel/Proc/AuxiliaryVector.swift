@@ -2,25 +2,22 @@
 package struct AuxiliaryVector: Hashable, Sendable {
     /// AT_ENTRY: where the program begins, before or after its dynamic loader.
     package let entry: UInt64?
-    /// AT_PHDR: where its program headers lie.
-    package let programHeaders: UInt64?
-    /// AT_RANDOM: where sixteen bytes lie that the kernel drew at exec.
-    package let random: UInt64?
 
     /// Reads pairs of native words up to AT_NULL (getauxval(3)).
     ///
-    /// - Parameter bytes: The file, whole; nil comes of one that ends within a pair, has no end or doubles a key.
+    /// - Parameter bytes: The file, whole; nil comes of one that ends within a pair, has no end or doubles that key.
     package init?(parsing bytes: ArraySlice<UInt8>) {
         guard bytes.count <= 4096 else { return nil }
-        var values: [UInt64: UInt64] = [:]
+        var entry: UInt64?
         var position = bytes.startIndex
         while true {
             guard let key = Self.word(bytes, &position), let value = Self.word(bytes, &position) else { return nil }
             if key == 0 { break }
-            guard key == 3 || key == 9 || key == 25 else { continue }
-            guard values.updateValue(value, forKey: key) == nil else { return nil }
+            guard key == 9 else { continue }
+            guard entry == nil else { return nil }
+            entry = value
         }
-        (entry, programHeaders, random) = (values[9], values[3], values[25])
+        self.entry = entry
     }
 
     /// Both architectures that this system runs on are little-endian and have words of 64 bits.

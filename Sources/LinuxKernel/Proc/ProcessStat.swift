@@ -4,8 +4,6 @@ package struct ProcessStat: Hashable, Sendable {
     package let parent: Int32
     /// When it was forked, in clock ticks since boot.
     package let startTicks: UInt64
-    /// Bounds of the text that the kernel noted at exec; 0 where the reader may not know.
-    package let codeStart, codeEnd: UInt64
 
     /// Reads the one line (proc_pid_stat(5)).
     ///
@@ -27,11 +25,10 @@ package struct ProcessStat: Hashable, Sendable {
             guard let number = scanner.decimal() else { return nil }
             fields.append(isNegative ? nil : number)
         }
-        // Field 4 is the parent, 22 the start, 26 and 27 the bounds of the text.
-        guard fields.count >= 24, let parent = fields[0].flatMap({ Int32(exactly: $0) }), let start = fields[18],
-            let codeStart = fields[22], let codeEnd = fields[23]
-        else { return nil }
+        // Field 4 is the parent, 22 the start, which is whole when another follows.
+        guard fields.count >= 20, let parent = fields[0].flatMap({ Int32(exactly: $0) }), let start = fields[18] else {
+            return nil
+        }
         (self.pid, self.parent, startTicks) = (pid, parent, start)
-        (self.codeStart, self.codeEnd) = (codeStart, codeEnd)
     }
 }

@@ -40,8 +40,6 @@ package struct ProcessStatus: Hashable, Sendable {
     package private(set) var noNewPrivileges: Bool?
     package private(set) var seccomp: Seccomp?
     package private(set) var capabilities: Capabilities?
-    /// Its numbers, from the reader's PID namespace to its own.
-    package private(set) var namespacePIDs: [Int32]?
 
     /// Reads the lines, in one pass.
     ///
@@ -55,10 +53,6 @@ package struct ProcessStatus: Hashable, Sendable {
         parent = lines.number(Key.parent).flatMap { Int32(exactly: $0) }
         noNewPrivileges = lines.number(Key.noNewPrivileges).flatMap { $0 <= 1 ? $0 == 1 : nil }
         seccomp = lines.number(Key.seccomp).flatMap(Seccomp.init(rawValue:))
-        namespacePIDs = lines.values[Key.namespacePIDs].flatMap { Self.numbers($0) }.flatMap { pids in
-            let signed = pids.compactMap { Int32(exactly: $0) }
-            return signed.count == pids.count && !signed.isEmpty ? signed : nil
-        }
         if let inheritable = lines.bits(Key.inheritable), let permitted = lines.bits(Key.permitted),
             let effective = lines.bits(Key.effective), let ambient = lines.bits(Key.ambient)
         {
@@ -84,16 +78,15 @@ package struct ProcessStatus: Hashable, Sendable {
 /// The lines that are read, as indices.
 private enum Key {
     static let users = 0, groups = 1, supplementaryGroups = 2, tracer = 3, parent = 4, noNewPrivileges = 5
-    static let seccomp = 6, namespacePIDs = 7, inheritable = 8, permitted = 9, effective = 10, ambient = 11
-    static let count = 12
+    static let seccomp = 6, inheritable = 7, permitted = 8, effective = 9, ambient = 10
+    static let count = 11
 
     /// What every name's number begins with, so that zero bytes before a name count.
     static let nameStart: UInt128 = 1
 
     /// Names as numbers, so that a line is recognised by one comparison for each.
     private static let names: [UInt128] = [
-        "Uid", "Gid", "Groups", "TracerPid", "PPid", "NoNewPrivs", "Seccomp", "NSpid", "CapInh", "CapPrm", "CapEff",
-        "CapAmb",
+        "Uid", "Gid", "Groups", "TracerPid", "PPid", "NoNewPrivs", "Seccomp", "CapInh", "CapPrm", "CapEff", "CapAmb",
     ].map { $0.utf8.reduce(nameStart) { $0 << 8 | UInt128($1) } }
 
     static func index(of name: UInt128) -> Int? { names.firstIndex(of: name) }

@@ -35,13 +35,16 @@ final class CallRecord: Sendable {
     }
 
     private let state = Mutex(State())
+    private let work = CallWork()
 
     init(_ question: Question) { self.question = question }
 
     /// Does something elsewhere, after which the call has another round; rounds until then wait for it.
+    ///
+    /// It is cancelled when the call is cut off.
     func doElsewhere(for call: WorkloadCall, _ work: @escaping @Sendable () async -> Void) {
         withState { $0.isBusy = true }
-        Task {
+        self.work.start(for: call) { [self] in
             await work()
             withState { $0.isBusy = false }
             call.resume()

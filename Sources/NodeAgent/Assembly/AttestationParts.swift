@@ -51,14 +51,18 @@ struct AttestationParts: Sendable {
         _ = try? await journal.settled(instance, pid: pid, within: Self.patience)
     }
 
-    /// What this machine can prove now.
-    var hostReport: HostReport {
+    /// Says what this machine can prove now.
+    ///
+    /// - Parameter others: What else is to be said of the agent.
+    /// - Returns: All of it.
+    func hostReport(_ others: [HostReport.Check]) -> HostReport {
         let status: JournalStatus
         switch journal {
         case .success(let journal): status = journal.status
         case .failure(let gap): status = JournalStatus(unavailable: "\(gap)")
         }
         return HostReport(
-            host: host, journal: status, settings: HostSettings.read(), digests: sources.digests.counts)
+            host: host, journal: status, settings: HostSettings.read(), digests: sources.digests.counts,
+            others: others)
     }
 }

@@ -19,6 +19,7 @@ final class SocketService: Service {
     private let handler: WorkloadHandler
     private let state: AgentState
     private let logger: Logger
+    private let server = Mutex<WorkloadServer?>(nil)
     private let (opened, opening) = AsyncStream.makeStream(of: Bool.self, bufferingPolicy: .bufferingNewest(1))
 
     init(_ path: UnixSocketPath, mode: UInt32, handler: WorkloadHandler, state: AgentState, logger: Logger) {
@@ -33,9 +34,13 @@ final class SocketService: Service {
         }
     }
 
+    /// What it has counted; nil as long as it is not open.
+    var counters: SocketCounters? { server.withLock { $0 }?.snapshot }
+
     func run() async throws {
         defer { opening.finish() }
         let server = try open()
+        self.server.withLock { $0 = server }
         opening.yield(true)
         let pusher = StreamPusher(server: server, handler: handler, state: state)
         try await withTaskCancellationOrGracefulShutdownHandler {

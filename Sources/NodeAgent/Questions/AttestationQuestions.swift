@@ -15,10 +15,11 @@ final class AttestationQuestions: Sendable {
     private let examiner: ProcessExaminer
     private let state: AgentState
     private let clock: any WallClock
-    private let host: @Sendable () -> HostReport
+    private let host: @Sendable (Asker) -> HostReport
 
     init(
-        examiner: ProcessExaminer, state: AgentState, clock: any WallClock, host: @escaping @Sendable () -> HostReport
+        examiner: ProcessExaminer, state: AgentState, clock: any WallClock,
+        host: @escaping @Sendable (Asker) -> HostReport
     ) {
         (self.examiner, self.state, self.clock, self.host) = (examiner, state, clock, host)
     }
@@ -37,7 +38,7 @@ final class AttestationQuestions: Sendable {
         case .suggestSelectors: try Self.message(try await suggest(try Self.request(bytes), for: asker))
         case .testEntry: try Self.message(try await test(try Self.request(bytes), for: asker))
         case .findPeer: try Self.message(try await findPeer(try Self.request(bytes), for: asker))
-        case .describeHost: try Self.message(describeHost())
+        case .describeHost: try Self.message(describeHost(for: asker))
         }
     }
 
@@ -124,7 +125,7 @@ final class AttestationQuestions: Sendable {
         }
         var response = Mintmark_V1_FindPeerResponse()
         for holder in holders {
-            guard response.peers.count < Self.peerLimit else { break }
+            guard response.peers.count < Self.peerLimit, !Task.isCancelled else { break }
             do throws(CallStatus) {
                 let examination = try await examiner.examine(holder.pid, for: asker)
                 let matches = state.view.matcher.matches(examination.judgement.attestation, now: clock.now)
@@ -148,8 +149,8 @@ final class AttestationQuestions: Sendable {
         return response
     }
 
-    private func describeHost() -> Mintmark_V1_DescribeHostResponse {
-        let report = host()
+    private func describeHost(for asker: Asker) -> Mintmark_V1_DescribeHostResponse {
+        let report = host(asker)
         return .with {
             $0.highestLevel = UInt32(report.highestLevel.number)
             $0.checks = report.checks.map { check in

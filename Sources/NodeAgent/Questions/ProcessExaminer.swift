@@ -32,6 +32,7 @@ final class ProcessExaminer: Sendable {
         let session = try await onThread { [sources] in Self.session(of: pid, for: asker, sources) }
         var fresh = FreshDigests()
         for _ in 0..<Self.hashingRounds {
+            guard !Task.isCancelled else { throw CallStatus(.cancelled, "nobody waits for the answer any more") }
             let known = fresh
             let outcome = try await onThread { Self.gather(session, known) }
             switch outcome {

@@ -37,9 +37,10 @@ package enum BareInterpreter {
     }
 
     /// Whether a selector says which script an interpreter runs.
+    ///
+    /// A chain does not: an interpreter that was executed without a script has one, too.
     package static func measuresScript(_ selector: Selector) -> Bool {
-        let family = SelectorVocabulary.family(of: selector)?.prefix
-        return family == "exec:script:sha256" || family == "exec:chain"
+        SelectorVocabulary.family(of: selector)?.prefix == "exec:script:sha256"
     }
 
     /// What a selector says after `kind:key:`.

@@ -62,6 +62,8 @@ package actor HashingBudget {
     /// - Returns: To be handed to the next gathering. A file that is too large, or changes while it is read, is among
     ///   them with the reason.
     /// - Throws: ``Overload`` when that user already has too much in line, or has had too much read.
+    ///
+    /// For a task that was cancelled, what is still in line is not hashed.
     package func digests(of requests: [HashRequest], for uid: UInt32) async throws(Overload) -> FreshDigests {
         var fresh = FreshDigests()
         for request in requests { fresh.add(try await answer(request, for: uid), for: request) }
@@ -88,6 +90,7 @@ package actor HashingBudget {
         guard pay(size, uid) else { throw Overload() }
         await takeTurn(uid)
         defer { giveTurn(uid) }
+        guard !Task.isCancelled else { return .failure(Gap("nobody waits for it any more")) }
         await takeThread()
         // Shared only from here on: nobody waits in another user's line.
         if underWay[work] != nil {

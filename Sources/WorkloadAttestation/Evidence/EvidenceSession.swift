@@ -41,9 +41,6 @@ package final class EvidenceSession: Sendable {
         sources.awake.add(self)?.rest()
     }
 
-    /// Whether the process still runs.
-    package var isPresent: Bool { handle.isAlive }
-
     /// How many files are held open for all sessions together before each lets go of its own after every look.
     private static let mostOpenFiles = 1024
 

@@ -266,7 +266,8 @@ struct Gathering {
         {
             return .known(digest, .file)
         }
-        requests.append(HashRequest(file: held.file, state: held.state))
+        let isAsked = requests.contains { $0.state == held.state && $0.file.generation == held.file.generation }
+        if !isAsked { requests.append(HashRequest(file: held.file, state: held.state)) }
         return .unknown(Gap("it is not hashed yet"))
     }
 
@@ -433,10 +434,21 @@ struct Gathering {
         }
     }
 
-    private func lineage(_ status: ProcessStatus) -> Fact<Lineage> {
+    private mutating func lineage(_ status: ProcessStatus) -> Fact<Lineage> {
         guard needs.contains(.lineage) else { return .unknown(.notAsked) }
         return LineageReader(history: sources.history).ancestors(
-            of: handle, record: record.value, parent: status.parent)
+            of: handle, record: record.value, parent: status.parent
+        ) { program, directory in pendingProgram(program, directory) }
+    }
+
+    /// The same of an ancestor's program.
+    private mutating func pendingProgram(_ program: ExecutedFile, _ directory: ProcessDirectory) -> Fact<String> {
+        guard let opened = try? directory.openExecutable(), let state = try? opened.state(),
+            state.identity == program.identity
+        else { return .unknown(Gap("its executable is no longer what was executed")) }
+        let held = HeldFile(sources.files.sharing(opened), state)
+        guard held.isImmutable else { return .unknown(Gap("others than root can change its executable")) }
+        return digest(of: held, as: .other)
     }
 }
 

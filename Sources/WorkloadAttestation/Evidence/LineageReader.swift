@@ -13,8 +13,12 @@ struct LineageReader {
     ///   - handle: The process.
     ///   - record: What the journal knows of it; says which parent forked it, where that was seen.
     ///   - parent: The parent's number now.
+    ///   - hash: The digest of a program that only root can change, which a process is said to have executed.
     /// - Returns: All of them, up to ``deepest``; unknown when one cannot be pinned or has changed meanwhile.
-    func ancestors(of handle: ProcessHandle, record: ExecRecord?, parent: Int32?) -> Fact<Lineage> {
+    func ancestors(
+        of handle: ProcessHandle, record: ExecRecord?, parent: Int32?,
+        hash: (ExecutedFile, ProcessDirectory) -> Fact<String>
+    ) -> Fact<Lineage> {
         var ancestors: [Lineage.Ancestor] = []
         var (child, record, parent) = (handle, record, parent)
         while ancestors.count < Self.deepest {
@@ -35,21 +39,21 @@ struct LineageReader {
                     return .unknown(Gap("process \(child.pid) was not seen to be forked by its parent"))
                 }
                 let known = history?.record(of: instance, pid: number)
-                ancestors.append(.init(instance: instance, pid: number, digest: digest(known)))
+                ancestors.append(.init(instance: instance, pid: number, digest: digest(known) { hash($0, directory) }))
                 (child, record, parent) = (pinned, known?.value, stat.parent)
             } catch { return .unknown(Gap("process \(number): \(error)")) }
         }
         return .known(Lineage(ancestors: ancestors), history == nil ? .proc : .journal)
     }
 
-    private func digest(_ record: Fact<ExecRecord>?) -> Fact<String> {
+    private func digest(_ record: Fact<ExecRecord>?, hash: (ExecutedFile) -> Fact<String>) -> Fact<String> {
         guard let record else { return .unknown(Gap("the exec journal does not run")) }
         guard let value = record.value else { return .unknown(record.gap ?? .notAsked) }
         guard value.taints.isEmpty else { return .unknown(Gap("it is tainted")) }
         guard let image = value.image.value else { return .unknown(value.image.gap ?? .notAsked) }
         switch image.program.digest {
         case .measured(let digest): return .known(digest, .journal)
-        case .pending: return .unknown(Gap("it was not hashed"))
+        case .pending: return hash(image.program)
         case .unmeasured(let gap): return .unknown(gap)
         }
     }

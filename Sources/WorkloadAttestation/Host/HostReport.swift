@@ -14,6 +14,11 @@ package struct HostReport: Hashable, Sendable {
         /// What cannot be proven for want of it; empty when nothing is wanting.
         package let consequence: String
         package let remedy: String
+
+        package init(name: String, standing: Standing, detail: String, consequence: String, remedy: String) {
+            (self.name, self.standing, self.detail) = (name, standing, detail)
+            (self.consequence, self.remedy) = (consequence, remedy)
+        }
     }
 
     package let checks: [Check]
@@ -29,12 +34,14 @@ package struct HostReport: Hashable, Sendable {
     ///   - journal: What the exec journal is doing.
     ///   - settings: Settings that decide what an attacker can try.
     ///   - digests: How the digest cache has done; nil leaves it out.
+    ///   - others: What others have to say of the agent.
     package init(
-        host: HostAbilities, journal: JournalStatus, settings: HostSettings, digests: DigestCache.Counts? = nil
+        host: HostAbilities, journal: JournalStatus, settings: HostSettings, digests: DigestCache.Counts? = nil,
+        others: [Check] = []
     ) {
         checks =
             Self.rights(host) + Self.kernel(host, settings) + Self.journal(journal) + Self.surroundings(settings)
-            + (digests.map { [Self.cache($0)] } ?? [])
+            + (digests.map { [Self.cache($0)] } ?? []) + others
         if !host.canLookAtAll {
             highestLevel = .executableLink
         } else {

@@ -12,7 +12,7 @@ package final class ExecJournal: ExecHistory, Sendable {
     let core: Mutex<JournalCore>
     let hasher: ImageHasher
     let configuration: ExecJournalConfiguration
-    private let clock: EventClockReadings
+    private let clock = EventClockReadings()
     private let isStopped = Atomic(false)
     private let wake: JournalWake
     private let scripts = Mutex<ScriptGuard?>(nil)
@@ -25,7 +25,6 @@ package final class ExecJournal: ExecHistory, Sendable {
     package init(_ configuration: ExecJournalConfiguration) throws(JournalUnavailable) {
         self.configuration = configuration
         hasher = ImageHasher(sizeLimit: configuration.sizeLimit)
-        clock = EventClockReadings()
         let core: JournalCore
         do {
             guard ProcessHandle.pidfsInode(of: getpid()) != nil else {
@@ -45,7 +44,7 @@ package final class ExecJournal: ExecHistory, Sendable {
                 throw JournalUnavailable("scripts are to be guarded, but there is no guardian")
             }
             do {
-                let guarding = try ScriptGuard(configuration.guarded, command) { [weak self] in self }
+                let guarding = try ScriptGuard(configuration, command) { [weak self] in self }
                 scripts.withLock { $0 = guarding }
             } catch { throw JournalUnavailable("\(error)") }
         }
@@ -131,6 +130,7 @@ package final class ExecJournal: ExecHistory, Sendable {
         status.hashing = hasher.load
         if let guarding = scripts.withLock({ $0?.status }) {
             (status.guardState, status.held, status.letGo) = (guarding.state, guarding.held, guarding.letGo)
+            status.guardedScripts = guarding.marked
         }
         return status
     }
@@ -147,20 +147,32 @@ package final class ExecJournal: ExecHistory, Sendable {
 
     /// Takes events in from time to time, so that queues do not run full and watchers hear of changes soon.
     private static func run(_ journal: () -> ExecJournal?) {
+        // Rings of processors that were taken offline.
+        var ended: Set<Int32> = []
         while let running = journal(), !running.isStopped.load(ordering: .relaxed) {
-            let (events, rings, hasLeases) = running.core.withLock {
-                ($0.pollDescriptor, $0.fullDescriptors, $0.hasLeases)
+            let (events, all, hasLeases) = running.core.withLock {
+                ($0.pollDescriptors, $0.fullDescriptors, $0.hasLeases)
             }
             let wake = running.wake
+            let rings = all.filter { !ended.contains($0) }
             withExtendedLifetime(running) {
-                // Nothing happens on an idle host; with leases, writers must not be kept waiting.
-                wake.wait(for: [events], atMost: hasLeases ? .milliseconds(15) : .seconds(1))
-                // The first of many: the others come along, unless they would fill a ring.
-                let configuration = running.configuration
-                let pause = running.core.withLock { $0.hasWatches } ? configuration.pause : configuration.unwatchedPause
-                wake.wait(for: rings, atMost: hasLeases ? min(.milliseconds(4), pause) : pause)
+                // Nothing happens on an idle host; with leases, writers must not be kept waiting. A ring fills up also
+                // where nothing is forked, executed or ended.
+                var ready = wake.wait(for: events + rings, atMost: hasLeases ? .milliseconds(15) : .seconds(1))
+                if ready.readable.isDisjoint(with: rings) {
+                    ended.formUnion(ready.ended.intersection(rings))
+                    // The first of many: the others come along, unless they would fill a ring.
+                    let configuration = running.configuration
+                    let pause =
+                        running.core.withLock { $0.hasWatches } ? configuration.pause : configuration.unwatchedPause
+                    ready = wake.wait(
+                        for: rings.filter { !ended.contains($0) },
+                        atMost: hasLeases ? min(.milliseconds(4), pause) : pause)
+                }
+                ended.formUnion(ready.ended.intersection(rings))
                 running.drained { _ in }
                 running.core.withLock { $0.keepUp() }
+                running.clock.look()
             }
         }
     }

@@ -8,6 +8,10 @@ package struct ExecJournalConfiguration: Hashable, Sendable {
     package var guarded: [String]
     /// How to start the guardian; required with ``guarded``.
     package var guardian: GuardianCommand?
+    /// The most scripts whose closing is reported at once.
+    package var mostGuardedScripts: Int
+    /// The most scripts that are held open for the running processes of one user.
+    package var mostScriptsOfUser: Int
     /// The most processes recorded at once.
     package var capacity: Int
     /// The largest program hashed, in bytes.
@@ -30,12 +34,14 @@ package struct ExecJournalConfiguration: Hashable, Sendable {
 
     package init(
         fileSystems: FileSystems = .local, guarded: [String] = [], guardian: GuardianCommand? = nil,
+        mostGuardedScripts: Int = 4096, mostScriptsOfUser: Int = 1024,
         capacity: Int = 1 << 18, sizeLimit: Int64 = 1 << 29, pause: Duration = .milliseconds(8),
         unwatchedPause: Duration = .milliseconds(50), runsInBackground: Bool = true
     ) {
         self.fileSystems = fileSystems
         self.guarded = guarded
         self.guardian = guardian
+        (self.mostGuardedScripts, self.mostScriptsOfUser) = (mostGuardedScripts, mostScriptsOfUser)
         self.capacity = capacity
         self.sizeLimit = sizeLimit
         self.pause = pause

@@ -20,6 +20,8 @@ package struct ExecLedger: Sendable {
         package var opened: [KernelFileHandle] = []
         /// Whether more was opened than is kept, or some of it was not seen.
         package var openedIsPartial = false
+        /// When it was forked, or executed something last, whichever is later; 0 where that was not seen.
+        fileprivate var since: UInt64 = 0
         fileprivate var tracer: Int32?
         fileprivate var otherThreads = 0
         fileprivate var firstThreadEnded = false
@@ -55,9 +57,11 @@ package struct ExecLedger: Sendable {
         package var events: [ProcessEvent] = []
         package var eventsLost = false
         package var mappings: [MappingEvent] = []
-        package var mappingsLost = false
+        /// When some of them, on which processor, may be missing.
+        package var mappingGaps: [RingGap] = []
         package var files: [FileEvent] = []
-        package var filesLost = false
+        /// Whether some of them are missing, which were opened after the instant.
+        package var filesLostAfter: UInt64?
         /// When the files had been read, by CLOCK_MONOTONIC.
         package var readAt: UInt64 = 0
 
@@ -80,8 +84,16 @@ package struct ExecLedger: Sendable {
 
     /// An exec that is under way: past the point of no return, not yet reported as done.
     private struct Becoming {
+        /// Where the process ran from an instant on.
+        struct Place {
+            var processor: Int
+            var since: UInt64
+        }
+
         var time: UInt64
-        var file: MappedFile?
+        /// From the point of no return to the first mapping.
+        var places: [Place]
+        var first: (file: MappedFile, time: UInt64)?
     }
 
     private struct Opened {
@@ -90,6 +102,7 @@ package struct ExecLedger: Sendable {
     }
 
     private static let mostOpened = 16
+    private static let mostPlaces = 64
 
     package private(set) var processes: [Int32: Process] = [:]
     package private(set) var counts = Counts()
@@ -101,6 +114,8 @@ package struct ExecLedger: Sendable {
     private var opened: [Int32: [Opened]] = [:]
     private var openedTooMuch: Set<Int32> = []
     private var sequences: [UInt32: UInt32] = [:]
+    private var mappingGaps = RingGapLog()
+    private var fileGaps = GapLog()
 
     /// - Parameter capacity: The most processes recorded at once; others are unknown.
     package init(capacity: Int) { self.capacity = capacity }
@@ -142,15 +157,19 @@ package struct ExecLedger: Sendable {
         var changes: [Change] = []
         take(mappings: intake.mappings)
         take(files: intake.files, readAt: intake.readAt)
-        if intake.mappingsLost { counts.mappingLosses += 1 }
-        if intake.filesLost { counts.fileLosses += 1 }
+        for gap in intake.mappingGaps { mappingGaps.add(gap) }
+        if !intake.mappingGaps.isEmpty { counts.mappingLosses += 1 }
+        if let start = intake.filesLostAfter {
+            fileGaps.add(after: start, before: intake.readAt)
+            counts.fileLosses += 1
+        }
         var eventsLost = intake.eventsLost
         for event in intake.events {
             // Each processor numbers its events; a gap is an event that the kernel had no memory for.
             if let last = sequences.updateValue(event.sequence, forKey: event.processor), event.sequence != last &+ 1 {
                 eventsLost = true
             }
-            take(event, intake, &changes)
+            take(event, &changes)
         }
         if eventsLost { loseEvents(&changes) }
         return changes
@@ -169,28 +188,38 @@ package struct ExecLedger: Sendable {
     private mutating func take(mappings: [MappingEvent]) {
         for event in mappings {
             switch event.kind {
-            case .becameAnother: becoming[event.process, default: []].append(Becoming(time: event.time, file: nil))
+            case .becameAnother:
+                becoming[event.process, default: []].append(
+                    Becoming(time: event.time, places: [.init(processor: event.processor, since: event.time)]))
             case .mapped(let file):
                 // Only the first mapping of a new program says what it is.
                 guard let last = becoming[event.process]?.indices.last,
-                    becoming[event.process]?[last].file == nil
+                    becoming[event.process]?[last].first == nil
                 else { continue }
-                becoming[event.process]?[last].file = file
+                becoming[event.process]?[last].first = (file, event.time)
+            case .moved:
+                guard let last = becoming[event.process]?.indices.last,
+                    let now = becoming[event.process]?[last], now.first == nil, now.places.count < Self.mostPlaces
+                else { continue }
+                becoming[event.process]?[last].places.append(.init(processor: event.processor, since: event.time))
             }
         }
     }
 
     private mutating func take(files: [FileEvent], readAt: UInt64) {
-        for event in files where event.isExecuted {
-            if opened[event.process]?.count ?? 0 < Self.mostOpened {
-                opened[event.process, default: []].append(Opened(file: event.file, readAt: readAt))
-            } else {
-                openedTooMuch.insert(event.process)
-            }
+        for event in files where event.isExecuted { noteOpened(event.file, by: event.process, at: readAt) }
+    }
+
+    /// Notes that a process has opened a file to execute it, at the instant or before.
+    package mutating func noteOpened(_ file: KernelFileHandle, by process: Int32, at readAt: UInt64) {
+        if opened[process]?.count ?? 0 < Self.mostOpened {
+            opened[process, default: []].append(Opened(file: file, readAt: readAt))
+        } else {
+            openedTooMuch.insert(process)
         }
     }
 
-    private mutating func take(_ event: ProcessEvent, _ intake: Intake, _ changes: inout [Change]) {
+    private mutating func take(_ event: ProcessEvent, _ changes: inout [Change]) {
         switch event.kind {
         case .forked(let parent, let child):
             counts.forks += 1
@@ -200,12 +229,13 @@ package struct ExecLedger: Sendable {
                 return
             }
             var process = Process(serial: serial(), image: .inherited(mapped(by: parent)), epoch: epoch)
+            process.since = event.time
             process.parent = processes[parent].flatMap {
                 $0.epoch == epoch ? Parent(process: parent, serial: $0.serial) : nil
             }
             processes[child] = process
         case .threadStarted(let process): processes[process]?.otherThreads += 1
-        case .executed(let process): execute(process, event.time, intake, &changes)
+        case .executed(let process): execute(process, event.time, &changes)
         case .idsChanged(let process): taint(process, .idsChanged, .idsChanged, &changes)
         case .traced(let process, let tracer):
             processes[process]?.tracer = tracer
@@ -229,7 +259,7 @@ package struct ExecLedger: Sendable {
         }
     }
 
-    private mutating func execute(_ number: Int32, _ time: UInt64, _ intake: Intake, _ changes: inout [Change]) {
+    private mutating func execute(_ number: Int32, _ time: UInt64, _ changes: inout [Change]) {
         counts.execs += 1
         // A process that was not recorded begins above every generation anyone has seen.
         guard processes[number] != nil || processes.count < capacity else {
@@ -242,14 +272,16 @@ package struct ExecLedger: Sendable {
         if process.epoch != epoch { (process.parent, process.tracer) = (nil, nil) }
         process.generation += 1
         process.epoch = epoch
-        process.image = image(of: number, at: time, intake)
+        process.image = image(of: number, at: time)
         if case .untold = process.image { counts.untold += 1 }
         process.taints = process.tracer.map { processes[$0] != nil } ?? false ? [.traced] : []
         (process.otherThreads, process.firstThreadEnded) = (0, false)
         // What had been read before the last exec was done was not opened for this one.
         let candidates = opened[number] ?? []
         process.opened = candidates.filter { $0.readAt >= before }.map(\.file)
-        process.openedIsPartial = intake.filesLost || openedTooMuch.remove(number) != nil
+        let isTooMuch = openedTooMuch.remove(number) != nil
+        process.openedIsPartial = isTooMuch || fileGaps.mayMiss(after: process.since, before: time)
+        process.since = time
         opened[number] = candidates.contains { $0.readAt >= time } ? candidates.filter { $0.readAt >= time } : nil
         processes[number] = process
         highestGeneration = max(highestGeneration, process.generation)
@@ -257,15 +289,31 @@ package struct ExecLedger: Sendable {
     }
 
     /// The file that an exec mapped first.
-    private mutating func image(of number: Int32, at time: UInt64, _ intake: Intake) -> Image {
+    private mutating func image(of number: Int32, at time: UInt64) -> Image {
         let all = becoming[number] ?? []
         let done = all.filter { $0.time < time }
         becoming[number] = done.count < all.count ? all.filter { $0.time >= time } : nil
-        if intake.mappingsLost || intake.eventsLost { return .untold("events were lost while it was executed") }
-        guard done.count == 1, let file = done.first?.file else {
+        // A mapping that is later than the exec was made by the program itself: the one before it is missing.
+        guard done.count == 1, let exec = done.first, let first = exec.first, first.time < time else {
             return .untold("the kernel did not report what was mapped when it was executed")
         }
-        return .executed(file, at: time)
+        guard !mayMissMapping(exec, before: first.time) else {
+            return .untold("what was mapped when it was executed may have been lost")
+        }
+        return .executed(first.file, at: time)
+    }
+
+    /// Whether another mapping may have come before the one that was told: some were lost where the process ran.
+    private func mayMissMapping(_ exec: Becoming, before end: UInt64) -> Bool {
+        // Where it ran is known only if all its moves are.
+        guard exec.places.count < Self.mostPlaces, !mappingGaps.mayMissAnywhere(.moves, after: exec.time, before: end)
+        else { return mappingGaps.mayMissAnywhere(.mappings, after: exec.time, before: end) }
+        var until = end
+        for place in exec.places.reversed() {
+            if mappingGaps.mayMiss(.mappings, on: place.processor, after: place.since, before: until) { return true }
+            until = place.since
+        }
+        return false
     }
 
     private mutating func taint(

@@ -5,9 +5,10 @@ package final class HeldScript: Sendable {
     package let file: ExecutedFile
     package let handle: KernelFileHandle?
     private let script: ExecutedScript
+    private let place: ScriptPlaces.Place
 
-    init(file: ExecutedFile, script: ExecutedScript) {
-        (self.file, self.script, handle) = (file, script, script.handle)
+    init(file: ExecutedFile, script: ExecutedScript, place: ScriptPlaces.Place) {
+        (self.file, self.script, handle, self.place) = (file, script, script.handle, place)
     }
 
     /// Whether nobody has opened it for writing since, as far as that is watched.

@@ -114,10 +114,9 @@ struct ImageFinder {
         }
         let held = Set(chain?.scripts.compactMap(\.handle) ?? [])
         for handle in process.opened where !held.contains(handle) {
-            guard let file = journal.core.withLock({ try? $0.files?.open(handle) }) ?? nil, file.isScript != false
-            else {
-                continue
-            }
+            guard let mount = journal.core.withLock({ $0.mount(of: handle) }), let file = try? mount.open(handle),
+                file.isScript != false
+            else { continue }
             scripts.append(
                 ExecutedFile(
                     identity: file.identity, path: Self.path(file.path, file.facts),
@@ -131,19 +130,5 @@ struct ImageFinder {
             return .unknown(Gap("it is not where its path leads in the agent's mount namespace"))
         }
         return .known(link, .journal)
-    }
-}
-
-/// Compares the clock of events with that of files.
-struct EventClockReadings: Sendable {
-    private let offset: Int64
-    private let slack: Int64
-
-    init() { (offset, slack) = (EventClock.realtimeOffset, EventClock.stampSlack) }
-
-    /// When something happened; nil when the clock has been set since the journal started.
-    func moment(of time: UInt64) -> ImageJudge.Moment? {
-        guard abs(EventClock.realtimeOffset - offset) < 1_000_000, let time = Int64(exactly: time) else { return nil }
-        return ImageJudge.Moment(instant: time &+ offset, slack: slack)
     }
 }

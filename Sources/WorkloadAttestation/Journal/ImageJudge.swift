@@ -17,7 +17,7 @@ package enum ImageJudge {
 
     /// The moment of an exec, in the clock of files.
     package struct Moment: Hashable, Sendable {
-        /// Nanoseconds since 1970.
+        /// The earliest stamp that a change after it can carry, in nanoseconds since 1970.
         package var instant: Int64
         /// How far behind a file's stamp may be, in nanoseconds.
         package var slack: Int64
@@ -30,7 +30,7 @@ package enum ImageJudge {
     /// - Parameters:
     ///   - facts: Of the file that the exe link leads to now.
     ///   - mapped: The file that the kernel mapped when the process executed.
-    ///   - moment: When that was; nil when the clock was set since, so that stamps cannot be compared.
+    ///   - moment: When that was; nil when it cannot be compared with the stamps of files.
     /// - Returns: What can be said of its digest.
     package static func judge(_ facts: FileFacts, executed mapped: MappedFile, at moment: Moment?) -> Verdict {
         guard facts.device.major == mapped.deviceMajor, facts.device.minor == mapped.deviceMinor,
@@ -41,7 +41,7 @@ package enum ImageJudge {
                 return .another(Gap("the exe link may lead to a file that was made after the exec"))
             }
         } else if facts.generation != mapped.generation {
-            return .other(Gap("the clock was set since the exec"))
+            return .other(Gap("when it was executed cannot be compared with the times of files"))
         }
         guard facts.isLocal else {
             return .unmeasured(Gap("its file system (\(facts.fileSystemName)) may change files from elsewhere"))
@@ -50,7 +50,9 @@ package enum ImageJudge {
         guard facts.stampsEveryChange else {
             return .unmeasured(Gap("its file system (\(facts.fileSystemName)) does not tell of every change"))
         }
-        guard let moment else { return .unmeasured(Gap("the clock was set since the exec")) }
+        guard let moment else {
+            return .unmeasured(Gap("when it was executed cannot be compared with the times of files"))
+        }
         // While it is executed nobody can write to it. Should the process have let go of it and taken it back, a
         // change has left a stamp that is later than the exec.
         guard facts.changed < moment.instant - moment.slack else {

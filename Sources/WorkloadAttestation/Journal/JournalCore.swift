@@ -65,7 +65,9 @@ struct JournalCore: @unchecked Sendable {
         markFileSystems()
     }
 
-    var pollDescriptor: Int32 { events?.pollDescriptor ?? -1 }
+    /// Readable when something has happened.
+    var pollDescriptors: [Int32] { [events?.pollDescriptor, files?.pollDescriptor].compactMap { $0 } }
+    /// Readable when a queue fills up.
     var fullDescriptors: [Int32] { mappings?.pollDescriptors ?? [] }
     var hasLeases: Bool { !chains.isEmpty }
     var hasWatches: Bool { !watches.isEmpty }
@@ -90,17 +92,17 @@ struct JournalCore: @unchecked Sendable {
         let opened = files.drain()
         var due: [@Sendable () -> Void] = []
         checkLeases(&due)
-        if batch.events.isEmpty, !batch.overran, mapped.events.isEmpty, opened.events.isEmpty, !mapped.lost,
-            !opened.lost
+        if batch.events.isEmpty, !batch.overran, mapped.events.isEmpty, opened.events.isEmpty,
+            mapped.gaps.isEmpty, opened.lostAfter == nil
         {
             return due
         }
         var intake = ExecLedger.Intake()
         (intake.events, intake.eventsLost) = (batch.events, batch.overran)
-        (intake.mappings, intake.mappingsLost) = (mapped.events, mapped.lost)
-        (intake.files, intake.filesLost) = (opened.events, opened.lost)
+        (intake.mappings, intake.mappingGaps) = (mapped.events, mapped.gaps)
+        (intake.files, intake.filesLostAfter) = (opened.events, opened.lostAfter)
         intake.readAt = EventClock.monotonic
-        if opened.lost { holds.lose() }
+        if opened.lostAfter != nil { holds.lose() }
         for event in opened.events { holds.take(event) }
         let before = ledger.epoch
         for change in ledger.take(intake) { note(change, &due) }
@@ -143,6 +145,30 @@ struct JournalCore: @unchecked Sendable {
             note(ExecLedger.Change(process: process, serial: serial, kind: .scriptWritten), &due)
         }
     }
+
+    /// Has the closing of a script reported, in the stead of others that are not held now.
+    ///
+    /// - Returns: Whether it is.
+    func watchClosing(of script: ExecutedScript, _ handle: KernelFileHandle, _ marked: inout MarkedScripts) -> Bool {
+        guard let files else { return false }
+        if marked.contains(handle) { return marked.use(handle) { _ in true } != nil }
+        guard let dropped = marked.use(handle, unless: holds.isHeld) else { return false }
+        // One that is no more has lost its mark with its inode.
+        for handle in dropped { files.stopWatchingClosing(of: handle) }
+        do { try files.watchClosing(of: script) } catch {
+            marked.remove(handle)
+            return false
+        }
+        return true
+    }
+
+    /// Notes that a process opens a file to execute it, where the kernel does not report that.
+    mutating func noteOpened(_ handle: KernelFileHandle, by process: Int32) {
+        ledger.noteOpened(handle, by: process, at: EventClock.monotonic)
+    }
+
+    /// Where a file can be opened by its handle, without the lock.
+    func mount(of handle: KernelFileHandle) -> MountDirectory? { files?.mount(of: handle) }
 
     // MARK: Records
 

@@ -20,6 +20,8 @@ package struct JournalStatus: Hashable, Sendable {
     /// Execs that were held, and those that the guardian let go because this process did not answer.
     package var held: UInt64 = 0
     package var letGo: UInt64 = 0
+    /// Scripts whose closing is reported now.
+    package var guardedScripts = 0
     /// Scripts that are watched for writers now.
     package var leases = 0
 

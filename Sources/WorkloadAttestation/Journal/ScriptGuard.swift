@@ -13,29 +13,33 @@ final class ScriptGuard: Sendable {
         var state: String
         var held: UInt64 = 0
         var letGo: UInt64 = 0
+        var marked = 0
     }
 
     /// The largest script hashed while its exec waits.
     private static let sizeLimit = 4 << 20
-    /// Scripts whose closing is reported, at most; each keeps an inode in memory.
-    private static let mostMarked = 4096
 
     private let report: Mutex<Report>
+    private let places: ScriptPlaces
+    private let mostMarked: Int
     private let isStopped = Atomic(false)
 
     /// Starts the guardian, then the guard.
     ///
     /// - Parameters:
-    ///   - paths: What is guarded.
+    ///   - configuration: What is guarded.
     ///   - command: How to start the guardian.
     ///   - journal: Gives the journal, as long as there is one.
     /// - Throws: ``LinuxError``.
-    init(_ paths: [String], _ command: GuardianCommand, journal: @escaping @Sendable () -> ExecJournal?)
-        throws(LinuxError)
-    {
+    init(
+        _ configuration: ExecJournalConfiguration, _ command: GuardianCommand,
+        journal: @escaping @Sendable () -> ExecJournal?
+    ) throws(LinuxError) {
         let group = try ExecGuard()
         try group.start(command.path, command.arguments)
-        for path in paths { try group.mark(path) }
+        for path in configuration.guarded { try group.mark(path) }
+        places = ScriptPlaces(most: configuration.mostScriptsOfUser)
+        mostMarked = configuration.mostGuardedScripts
         report = Mutex(Report(state: "on"))
         let box = SendableGuard(group)
         let thread = Thread { [self] in run(box.group, journal) }
@@ -48,7 +52,7 @@ final class ScriptGuard: Sendable {
     var status: Report { report.withLock { $0 } }
 
     private func run(_ group: ExecGuard, _ journal: () -> ExecJournal?) {
-        var marked: Set<KernelFileHandle> = []
+        var marked = MarkedScripts(most: mostMarked)
         while !isStopped.load(ordering: .relaxed) {
             // Without a guardian nothing would let execs go if this process were stopped.
             guard group.guardianRuns else {
@@ -64,34 +68,53 @@ final class ScriptGuard: Sendable {
                 }
                 admit(exec, group, journal, &marked)
             }
-            report.withLock { $0.letGo = group.letGo }
+            report.withLock { ($0.letGo, $0.marked) = (group.letGo, marked.count) }
         }
         report.withLock { $0.state = "stopped" }
     }
 
     /// Notes the script, and lets the exec go on, whatever was found.
     private func admit(
-        _ exec: HeldExec, _ group: ExecGuard, _ journal: ExecJournal, _ marked: inout Set<KernelFileHandle>
+        _ exec: HeldExec, _ group: ExecGuard, _ journal: ExecJournal, _ marked: inout MarkedScripts
     ) {
         guard let script = try? group.file(of: exec) else {
             _ = group.allow(exec)
             return
         }
-        guard let process = exec.process, let handle = script.handle, script.isScript == true,
-            // Another thread could execute the interpreter while this one is still on its way.
-            ProcessList.member(process)?.threads == 1,
-            marked.contains(handle) || marked.count < Self.mostMarked
-        else {
+        guard let process = exec.process, let handle = script.handle, script.isScript != false else {
             _ = group.allow(exec)
             return
         }
-        let held = HeldScript(file: Self.look(at: script), script: script)
+        let held = hold(script, by: process)
         journal.drained { core in
-            if !marked.contains(handle), (try? core.files?.watchClosing(of: script)) != nil { marked.insert(handle) }
-            if marked.contains(handle) { core.holds.hold(held, handle, by: process) }
+            var isHeld = false
+            if let held, core.watchClosing(of: script, handle, &marked) {
+                core.holds.hold(held, handle, by: process)
+                isHeld = true
+            }
             // Let go by the guardian before it was looked at: nothing can be said of it.
-            if !group.allow(exec) { core.holds.ended(process) }
+            if !group.allow(exec), isHeld {
+                core.holds.ended(process)
+                isHeld = false
+            }
+            // Of one whose closing is reported, the opening is not.
+            if !isHeld, marked.contains(handle) { core.noteOpened(handle, by: process) }
         }
+    }
+
+    /// What can be said of a script, if it can be told that it will be executed.
+    private func hold(_ script: ExecutedScript, by process: Int32) -> HeldScript? {
+        // Another thread could execute the interpreter while this one is still on its way.
+        guard script.isScript == true, ProcessList.member(process)?.threads == 1, let user = Self.user(of: process),
+            let place = places.take(for: user)
+        else { return nil }
+        return HeldScript(file: Self.look(at: script), script: script, place: place)
+    }
+
+    /// Whose process it is.
+    private static func user(of process: Int32) -> UInt32? {
+        guard let handle = try? ProcessHandle(pid: process) else { return nil }
+        return try? ProcessDirectory(of: handle).status().users?.real
     }
 
     private static func look(at script: ExecutedScript) -> ExecutedFile {

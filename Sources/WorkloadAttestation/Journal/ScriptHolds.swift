@@ -30,6 +30,11 @@ package struct ScriptHolds<Script: Sendable>: Sendable {
         chains[process]?.ledOn = false
     }
 
+    /// Whether some exec of a script is held, or not yet known to be done.
+    package func isHeld(_ handle: KernelFileHandle) -> Bool {
+        chains.values.contains { $0.holds.contains { $0.handle == handle } }
+    }
+
     /// Takes in what was opened and closed since.
     package mutating func take(_ event: FileEvent) {
         guard let chain = chains[event.process], !chain.ledOn else { return }

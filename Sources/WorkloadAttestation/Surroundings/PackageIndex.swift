@@ -18,8 +18,18 @@ package final class PackageIndex: Sendable {
     /// Files that are worth a look: what is executed from where.
     private static let roots = ["/bin/", "/sbin/", "/lib/", "/lib64/", "/usr/", "/opt/"]
 
+    private struct Known {
+        var index: Index?
+        /// What was said of paths, by their bytes, since the index was read.
+        var answers: [[UInt8]: Fact<String>] = [:]
+    }
+
+    private static let mostAnswers = 4096
+
     private let folder: String
-    private let index = Mutex<Index?>(nil)
+    private let known = Mutex(Known())
+    /// Held by the one who reads the records, while the others wait for them.
+    private let reading = Mutex(())
 
     /// Creates an index.
     ///
@@ -33,21 +43,41 @@ package final class PackageIndex: Sendable {
         guard Self.roots.contains(where: { path.utf8.starts(with: $0.utf8) }) else {
             return .unknown(Gap("no package installs files there"))
         }
-        return index.withLock { index in
-            guard let stamp = stamp() else { return .unknown(Gap("dpkg has no records here")) }
-            if index?.stamp != stamp { index = read(stamp) }
-            guard let index else { return .unknown(Gap("dpkg's records cannot be read")) }
-            // /bin may be a link to /usr/bin, and the lists name either.
-            let names = path.utf8.starts(with: "/usr/".utf8) ? [path, String(path.dropFirst(4))] : [path]
-            for name in names {
-                guard let number = index.owners[name.hashValue], Int(number) < index.packages.count else { continue }
-                let list = index.packages[Int(number)]
-                guard lists(list, name) else { continue }
-                let package = list.split(separator: ":").first.map(String.init) ?? list
-                guard let version = index.versions[package] else { continue }
-                return .known("\(package)=\(version)", .packageRecords)
-            }
-            return .unknown(Gap("no package owns it"))
+        guard let stamp = stamp() else { return .unknown(Gap("dpkg has no records here")) }
+        let key = Array(path.utf8)
+        if let answer = known.withLock({ $0.index?.stamp == stamp ? $0.answers[key] : nil }) { return answer }
+        guard let index = index(stamp) else { return .unknown(Gap("dpkg's records cannot be read")) }
+        let answer = owner(of: path, in: index)
+        known.withLock { known in
+            guard known.index?.stamp == stamp else { return }
+            if known.answers.count >= Self.mostAnswers { known.answers = [:] }
+            known.answers[key] = answer
+        }
+        return answer
+    }
+
+    private func owner(of path: String, in index: Index) -> Fact<String> {
+        // /bin may be a link to /usr/bin, and the lists name either.
+        let names = path.utf8.starts(with: "/usr/".utf8) ? [path, String(path.dropFirst(4))] : [path]
+        for name in names {
+            guard let number = index.owners[name.hashValue], Int(number) < index.packages.count else { continue }
+            let list = index.packages[Int(number)]
+            guard lists(list, name) else { continue }
+            let package = list.split(separator: ":").first.map(String.init) ?? list
+            guard let version = index.versions[package] else { continue }
+            return .known("\(package)=\(version)", .packageRecords)
+        }
+        return .unknown(Gap("no package owns it"))
+    }
+
+    /// The index of those records, read by the first who asks.
+    private func index(_ stamp: [FileIdentity]) -> Index? {
+        if let index = known.withLock({ $0.index }), index.stamp == stamp { return index }
+        return reading.withLock { _ in
+            if let index = known.withLock({ $0.index }), index.stamp == stamp { return index }
+            let index = read(stamp)
+            known.withLock { $0 = Known(index: index) }
+            return index
         }
     }
 

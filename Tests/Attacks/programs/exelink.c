@@ -184,8 +184,19 @@ static void swap_in_own_namespace(void) {
     if (error) errno = error, unsupported("PR_SET_MM_MAP in an own user namespace");
 }
 
+static bool forks_last;
+
 static int ask_as_trusted(void) {
     char exe[256];
+    if (forks_last) {
+        // A process that has executed nothing itself, with everything its parent has made.
+        pid_t child = fork();
+        if (child < 0) broken("fork");
+        if (child > 0) {
+            waitpid(child, NULL, 0);
+            return 0;
+        }
+    }
     ssize_t count = readlink("/proc/self/exe", exe, sizeof exe - 1);
     exe[count > 0 ? count : 0] = 0;
     if (strcmp(exe, trusted_path)) broken("the link did not change");
@@ -226,6 +237,22 @@ static int decoy_and_anonymous(void) { return with_decoy(IN_ANONYMOUS, false); }
 static int decoy_and_own_file(void) { return with_decoy(IN_OWN_FILE, false); }
 static int decoy_and_trusted_file(void) { return with_decoy(IN_TRUSTED_FILE, false); }
 static int decoy_in_own_namespace(void) { return with_decoy(IN_OWN_FILE, true); }
+
+// The forger has a child, and that one asks.
+static int decoy_then_fork(void) {
+    forks_last = true;
+    return with_decoy(IN_OWN_FILE, false);
+}
+
+// It is the child that forges, having executed nothing.
+static int fork_then_decoy(void) {
+    if (!attacking) return fetch(socket_path, "unforged");
+    pid_t child = fork();
+    if (child < 0) broken("fork");
+    if (child == 0) return with_decoy(IN_OWN_FILE, false);
+    waitpid(child, NULL, 0);
+    return 0;
+}
 
 // The swap comes between connecting and asking, and is taken back afterwards by nobody.
 static int after_connecting(void) {
@@ -310,6 +337,8 @@ const struct attack link_attacks[] = {
     {"link-decoy-and-own-file", decoy_and_own_file},
     {"link-decoy-and-trusted-file", decoy_and_trusted_file},
     {"link-decoy-own-namespace", decoy_in_own_namespace},
+    {"link-decoy-then-fork", decoy_then_fork},
+    {"link-fork-then-decoy", fork_then_decoy},
     {"link-after-connecting", after_connecting},
     {"link-without-namespace", without_namespace},
     {"link-exe-file-own-namespace", exe_file_in_own_namespace},

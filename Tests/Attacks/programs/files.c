@@ -3,6 +3,8 @@
 
 #include <libgen.h>
 #include <sys/mount.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
 
 static char own_file[256];
 
@@ -252,6 +254,46 @@ static void change_by_the_same_inode(const char *path, off_t at, const struct st
     change_in_place(path, at, before);
 }
 
+// Memory that is a file system: it notes a store through a mapping once, when the page is first touched, and some
+// kernels do so only as finely as their clock ticks.
+static int cache_on_tmpfs(void) {
+    const char *folder = "/dev/shm";
+    char path[64] = "/dev/shm/mintmark-attack-XXXXXX";
+    struct statfs kind;
+    struct statvfs flags;
+    struct stat before, after;
+    off_t size;
+    errno = 0;
+    if (statfs(folder, &kind) != 0 || kind.f_type != 0x01021994) unsupported("a tmpfs for everyone");
+    if (statvfs(folder, &flags) != 0 || flags.f_flag & ST_NOEXEC) unsupported("programs on tmpfs");
+    int fd = mkstemp(path);
+    if (fd < 0) unsupported("files on tmpfs");
+    close(fd);
+    copy_file(trusted_path, path, 0755);
+    off_t at = ballast_offset(path, &size);
+    // The host may keep coarse times.
+    nap(2.5);
+    if (!fetch_quietly(path) || !fetch_quietly(path)) {
+        unlink(path);
+        broken("the honest copy is refused");
+    }
+    if (stat(path, &before) != 0) broken("stat");
+    if (attacking) {
+        struct timespec times[2] = {before.st_atim, before.st_mtim};
+        change_by_mapping(path, at, &before);
+        if (utimensat(AT_FDCWD, path, times, 0) != 0 || stat(path, &after) != 0) broken("utimensat");
+        if (after.st_size != before.st_size || after.st_mtim.tv_nsec != before.st_mtim.tv_nsec) broken("not the same");
+    }
+    pid_t child = fork();
+    if (child == 0) {
+        execl(path, path, "fetch", socket_path, (char *)NULL);
+        broken("exec");
+    }
+    waitpid(child, NULL, 0);
+    unlink(path);
+    return 0;
+}
+
 static int cache_same_size_and_time(void) { return change_behind_the_cache(change_in_place); }
 static int cache_mapped_store(void) { return change_behind_the_cache(change_by_mapping); }
 static int cache_inode_again(void) { return change_behind_the_cache(change_by_the_same_inode); }
@@ -358,6 +400,7 @@ const struct attack file_attacks[] = {
     {"cache-same-size-and-time", cache_same_size_and_time},
     {"cache-mapped-store", cache_mapped_store},
     {"cache-inode-again", cache_inode_again},
+    {"cache-on-tmpfs", cache_on_tmpfs},
     {"store-during-exec", store_during_exec},
     {"sparse-file", sparse_file},
     {0},

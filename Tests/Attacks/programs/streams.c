@@ -80,6 +80,20 @@ static int stream_then_executable_memory(void) {
     return next_push("memory made executable");
 }
 
+// A page of a file, private and written to, that becomes code only now.
+static int stream_then_private_page(void) {
+    open_stream();
+    if (attacking) {
+        int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+        char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+        if (page == MAP_FAILED) broken("map the own program");
+        *(volatile char *)page = *(volatile char *)page;
+        close(fd);
+        if (mprotect(page, 4096, PROT_READ | PROT_EXEC) != 0) unsupported("mprotect to executable");
+    }
+    return next_push("private page made executable");
+}
+
 static int stream_then_patched_text(void) {
     open_stream();
     if (attacking) {
@@ -177,6 +191,7 @@ const struct attack stream_attacks[] = {
     {"sleep", just_sleep},
     {"stream-then-library", stream_then_library},
     {"stream-then-executable-memory", stream_then_executable_memory},
+    {"stream-then-private-page", stream_then_private_page},
     {"stream-then-patched-text", stream_then_patched_text},
     {"storm", storm},
     {"silent-connections", silent_connections},

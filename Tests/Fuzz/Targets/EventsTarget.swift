@@ -7,7 +7,8 @@ enum EventsTarget {
         let bytes = input.dropFirst()
         switch reader {
         case UInt8(ascii: "n"): judgeDatagram(bytes, flaw)
-        case UInt8(ascii: "m"): judgeMappings(bytes)
+        case UInt8(ascii: "m"): judgeMappings(bytes, .mappings)
+        case UInt8(ascii: "v"): judgeMappings(bytes, .moves)
         case UInt8(ascii: "f"): judgeFiles(bytes)
         case UInt8(ascii: "h"):
             let held = HeldExec.read(bytes)
@@ -46,13 +47,19 @@ enum EventsTarget {
         }
     }
 
-    private static func judgeMappings(_ bytes: ArraySlice<UInt8>) {
+    private static func judgeMappings(_ bytes: ArraySlice<UInt8>, _ kind: RingGap.Kind) {
+        var ring = RingRecords(kind, of: 1, since: 0)
         var once = 0
-        let lost = MappingEvent.read(bytes) { _ in once += 1 }
-        claim(once * 32 <= bytes.count, "each record takes its place")
+        let gaps = ring.read(bytes, wasFull: false, emptied: 1) { _ in once += 1 }
+        claim(once * 24 <= bytes.count, "each record takes its place")
+        claim(gaps.allSatisfy { $0.after <= $0.before }, "a gap ends after it begins")
+        var again = RingRecords(kind, of: 1, since: 0)
         var twice = 0
-        let lostTwice = MappingEvent.read((bytes + bytes)[...]) { _ in twice += 1 }
-        claim(lost || (!lostTwice && twice == 2 * once), "whole records are read one after the other")
+        let gapsTwice = again.read((bytes + bytes)[...], wasFull: false, emptied: 1) { _ in twice += 1 }
+        claim(
+            !gaps.isEmpty || (gapsTwice.isEmpty && twice == 2 * once), "whole records are read one after the other")
+        claim(
+            ring.read([], wasFull: true, emptied: .max) { _ in }.count == 1, "of a full ring something may be missing")
     }
 
     private static func judgeFiles(_ bytes: ArraySlice<UInt8>) {

@@ -44,6 +44,45 @@ extension JournalTests {
                 image.scripts.map(\.digest) == [.measured(try Shell.digest(outer)), .measured(try Shell.digest(inner))])
         }
 
+        @Test("However many scripts were executed, the next is guarded, and only so many are watched")
+        func many() throws {
+            journal.stop()
+            let journal = try narrow(scripts: 2)
+            defer { journal.stop() }
+            for round in 0..<2 {
+                for number in 0..<5 {
+                    let path = try script("agent\(number)", "#!\(shell())\n# \(round)\nread x < \(fifo())\n")
+                    let process = try TestProcess(path, [])
+                    let image = try #require(process.record(in: journal).value?.image.value)
+                    #expect(image.scripts.map(\.digest) == [.measured(try Shell.digest(path))], "\(round), \(number)")
+                    process.end()
+                }
+            }
+            #expect(eventually { journal.status.guardedScripts > 0 })
+            #expect(journal.status.guardedScripts <= 2)
+        }
+
+        @Test("A user who has too many scripts running has the others named, but not vouched for")
+        func tooMany() throws {
+            journal.stop()
+            let journal = try narrow(scriptsOfUser: 2)
+            defer { journal.stop() }
+            let path = try script("agent", "#!\(shell())\nread x < \(fifo())\n")
+            let processes = try (0..<3).map { _ in try TestProcess(path, []) }
+            let digests = processes.map { $0.record(in: journal).value?.image.value?.scripts.first?.digest }
+            #expect(digests.prefix(2) == [.measured(try Shell.digest(path)), .measured(try Shell.digest(path))])
+            guard case .unmeasured? = digests[2] else {
+                Issue.record("\(String(describing: digests[2]))")
+                return
+            }
+            processes[0].end()
+            #expect(eventually { journal.record(of: processes[0].instance, pid: processes[0].pid).value == nil })
+            let next = try TestProcess(path, [])
+            #expect(
+                next.record(in: journal).value?.image.value?.scripts.first?.digest
+                    == .measured(try Shell.digest(path)))
+        }
+
         @Test("A script that only root can write is proven, and hashed when someone asks")
         func rootsScript() throws {
             let path = try script("tool", "#!\(shell())\nread x < \(fifo())\n", owner: 0)
@@ -132,6 +171,14 @@ extension JournalTests {
         }
 
         // MARK: Tools
+
+        private func narrow(scripts: Int = 4096, scriptsOfUser: Int = 1024) throws -> ExecJournal {
+            try ExecJournal(
+                ExecJournalConfiguration(
+                    fileSystems: .mounts([mount.path]), guarded: [folder],
+                    guardian: GuardianCommand(path: try JournalHost.program(), arguments: ["guardian"]),
+                    mostGuardedScripts: scripts, mostScriptsOfUser: scriptsOfUser))
+        }
 
         /// A shell on the test's own file system, where its execs are reported.
         private func shell() -> String { mount.path + "/sh" }
