@@ -12,7 +12,7 @@ let strict: [SwiftSetting] = [
 let argumentParser = Target.Dependency.product(
     name: "ArgumentParser", package: "swift-argument-parser", condition: .when(traits: ["Mintmark"]))
 let asyncHTTPClient = Target.Dependency.product(
-    name: "AsyncHTTPClient", package: "async-http-client", condition: .when(traits: ["AsyncHTTPClient"]))
+    name: "AsyncHTTPClient", package: "async-http-client", condition: .when(traits: ["AsyncHTTPClient", "Mintmark"]))
 let asn1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
 let certificates = Target.Dependency.product(name: "X509", package: "swift-certificates")
 let configuration = Target.Dependency.product(
@@ -161,9 +161,28 @@ let package = Package(
         .target(
             name: "SQLiteStore", dependencies: ["IssuerDomain", "SPIFFE", "Platform", grdb], swiftSettings: strict),
         .target(
-            name: "KeyStore",
-            dependencies: ["IssuerDomain", "SPIFFE", "Platform", certificates, crypto, cryptoExtras],
+            name: "OutboundHTTP", dependencies: [asn1, asyncHTTPClient, certificates, nioCore, nioHTTP1, nioSSL],
             swiftSettings: strict),
+        .target(
+            name: "NodeAttestation",
+            dependencies: [
+                "OutboundHTTP", "SPIFFE", "Platform", asn1, certificates, crypto, cryptoExtras, nioCore, nioHTTP1,
+                nioPosix,
+            ],
+            swiftSettings: strict),
+        .target(name: "CPKCS11"),
+        .target(
+            name: "KeyStore",
+            dependencies: [
+                "CPKCS11", "IssuerDomain", "SPIFFE", "Platform", asn1, certificates, crypto, cryptoExtras,
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "UpstreamAuthorities",
+            dependencies: [
+                "IssuerDomain", "IssuerAPIProtos", "Bootstrap", "SPIFFE", "Platform", "WorkloadIdentity", asn1,
+                certificates, grpcCore, grpcHTTP2, grpcProtobuf, logging, protobuf,
+            ], swiftSettings: strict),
 
         // Wire.
         .target(
@@ -186,7 +205,9 @@ let package = Package(
         .target(
             name: "IssuerServer",
             dependencies: [
-                "IssuerDomain", "SQLiteStore", "KeyStore", "IssuerAPIProtos", "Bootstrap", "GRPCConnections", "SPIFFE",
+                "IssuerDomain", "SQLiteStore", "KeyStore", "NodeAttestation", "OutboundHTTP", "IssuerAPIProtos",
+                "UpstreamAuthorities", "Bootstrap",
+                "GRPCConnections", "SPIFFE",
                 "Platform", "LinuxKernel", "WorkloadIdentity", asn1, certificates, crypto, grpcCore, grpcHTTP2,
                 grpcInProcess, grpcProtobuf, lifecycle,
                 logging, nioCore, protobuf,
@@ -194,8 +215,9 @@ let package = Package(
         .target(
             name: "NodeAgent",
             dependencies: [
-                "AgentDomain", "WorkloadAttestation", "WorkloadSocket", "WorkloadAPIProtos", "IssuerAPIProtos",
-                "HealthProtos", "Bootstrap", "SPIFFE", "Platform", "LinuxKernel", asn1, certificates, crypto, grpcCore,
+                "AgentDomain", "NodeAttestation", "WorkloadAttestation", "WorkloadSocket", "WorkloadAPIProtos",
+                "IssuerAPIProtos", "HealthProtos", "Bootstrap", "SPIFFE", "Platform", "LinuxKernel", asn1, certificates,
+                crypto, cryptoExtras, grpcCore,
                 grpcHTTP2, grpcProtobuf,
                 lifecycle,
                 logging, protobuf,
@@ -209,7 +231,8 @@ let package = Package(
         .target(
             name: "CommandLine",
             dependencies: [
-                "IssuerServer", "IssuerDomain", "NodeAgent", "WorkloadAttestation", "VerifyServer", "WorkloadIdentity",
+                "IssuerServer", "IssuerDomain", "NodeAgent", "NodeAttestation", "WorkloadAttestation", "VerifyServer",
+                "WorkloadIdentity",
                 "IssuerAPIProtos",
                 "WorkloadAPIProtos", "HealthProtos",
                 "Bootstrap", "SPIFFE", "Platform", "LinuxKernel", argumentParser, certificates, crypto, grpcCore,
@@ -248,7 +271,7 @@ let package = Package(
             ],
             path: "Tests/TestSupport", swiftSettings: strict),
         .target(
-            name: "StoreContract", dependencies: ["IssuerDomain", "SPIFFE", "Platform", "TestSupport"],
+            name: "StoreContract", dependencies: ["IssuerDomain", "SPIFFE", "Platform", "TestSupport", crypto],
             path: "Tests/StoreContract", swiftSettings: strict),
         // Compiled here so that it cannot fall behind; run by Tests/Fuzz/run, which compiles it once more.
         .target(
@@ -301,7 +324,7 @@ let package = Package(
             name: "IssuerDomainTests",
             dependencies: [
                 "IssuerDomain", "KeyStore", "StoreContract", "SPIFFE", "Platform", "TestSupport", asn1, certificates,
-                crypto, logging,
+                crypto, cryptoExtras, logging,
             ],
             swiftSettings: strict),
         .testTarget(
@@ -316,24 +339,44 @@ let package = Package(
             dependencies: ["SQLiteStore", "StoreContract", "IssuerDomain", "SPIFFE", "Platform", "TestSupport", grdb],
             swiftSettings: strict),
         .testTarget(
+            name: "NodeAttestationTests",
+            dependencies: [
+                "NodeAttestation", "OutboundHTTP", "SPIFFE", "Platform", "TestSupport", asn1, certificates, crypto,
+                cryptoExtras,
+            ], swiftSettings: strict),
+        .testTarget(
             name: "KeyStoreTests",
-            dependencies: ["KeyStore", "IssuerDomain", "SPIFFE", "Platform", "TestSupport", certificates, crypto],
+            dependencies: [
+                "KeyStore", "CPKCS11", "IssuerDomain", "SPIFFE", "Platform", "TestSupport", certificates, crypto,
+            ],
             swiftSettings: strict),
+        .testTarget(
+            name: "UpstreamAuthoritiesTests",
+            dependencies: [
+                "UpstreamAuthorities", "IssuerDomain", "IssuerAPIProtos", "KeyStore", "SPIFFE", "Platform",
+                "TestSupport", asn1, certificates, crypto, grpcCore, grpcHTTP2, grpcProtobuf, logging, protobuf,
+            ], swiftSettings: strict),
         .testTarget(
             name: "BootstrapTests", dependencies: ["Bootstrap", "SPIFFE", "Platform", "TestSupport", logging],
             swiftSettings: strict),
         .testTarget(
+            name: "OutboundHTTPTests",
+            dependencies: ["OutboundHTTP", "SPIFFE", "TestSupport", certificates, nioCore, nioPosix, nioSSL],
+            swiftSettings: strict),
+        .testTarget(
             name: "IssuerServerTests",
             dependencies: [
-                "IssuerServer", "IssuerDomain", "IssuerAPIProtos", "Bootstrap", "SPIFFE", "Platform", "TestSupport",
+                "IssuerServer", "IssuerDomain", "IssuerAPIProtos", "NodeAttestation", "Bootstrap", "OutboundHTTP",
+                "SPIFFE", "Platform", "StoreContract", "TestSupport",
                 certificates, crypto, grpcCore, grpcHTTP2, grpcInProcess, grpcProtobuf, lifecycle, logging, protobuf,
             ], swiftSettings: strict),
         .testTarget(
             name: "NodeAgentTests",
             dependencies: [
                 "NodeAgent", "AgentDomain", "WorkloadAttestation", "WorkloadSocket", "WorkloadAPIProtos", "Bootstrap",
-                "IssuerAPIProtos", "LinuxKernel", "Platform", "SPIFFE", "TestSupport", grpcCore, grpcInProcess,
-                grpcProtobuf, logging, protobuf,
+                "IssuerAPIProtos", "LinuxKernel", "NodeAttestation", "Platform", "SPIFFE", "TestSupport", certificates,
+                grpcCore,
+                grpcInProcess, grpcProtobuf, logging, protobuf,
             ], swiftSettings: strict),
         .testTarget(
             name: "CommandLineTests",

@@ -38,14 +38,16 @@ package struct EntryMatcher: Sendable {
     /// - Parameters:
     ///   - attestation: What was found on the workload, and the level that it reaches.
     ///   - now: Entries that have expired by then do not match.
-    /// - Returns: Entries whose selectors were all found and whose terms are met, sorted by creation, then ID; empty
-    ///   when none match.
+    /// - Returns: Entries whose selectors were all found, whose rules are obeyed and whose terms are met, as they are for
+    ///   this workload; sorted by creation, then ID; empty when none match.
     package func matches(_ attestation: Attestation, now: Date) -> [AuthorizedEntry] {
         candidates(for: attestation.selectors)
             .filter { entry in
                 Self.isCurrent(entry, now) && entry.selectors.isSubset(of: attestation.selectors)
                     && attestation.meets(entry.terms, naming: entry.selectors)
+                    && entry.conditions.admit(found: attestation.selectors, now: now)
             }
+            .compactMap { $0.filled(by: attestation.selectors) }
             .sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
     }
 
@@ -89,7 +91,7 @@ package struct EntryMatcher: Sendable {
     /// - Returns: The nearest first.
     package func nearMisses(_ attestation: Attestation, now: Date, limit: Int = 16) -> [NearMiss] {
         let misses = filed.values.lazy.flatMap(\.self).compactMap { entry in
-            NearMiss(entry, attestation, hasExpired: !Self.isCurrent(entry, now))
+            NearMiss(entry, attestation, hasExpired: !Self.isCurrent(entry, now), now: now)
         }
         return Array(misses.sorted(by: NearMiss.isNearer).prefix(max(0, limit)))
     }

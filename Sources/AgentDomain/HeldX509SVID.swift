@@ -12,11 +12,14 @@ package struct HeldX509SVID: Hashable, Sendable {
     /// PKCS#8 DER.
     package let key: SecretBytes
     package let validity: Range<Date>
-    package let renewal: RenewalPlan
+    package private(set) var renewal: RenewalPlan
+    /// The subject key identifier, in hex, of the bundle's authority that vouches for it; empty when the chain does not
+    /// say.
+    package let authorityKeyID: String
 
     package init(
         spiffeID: SPIFFEID, entryRevision: Int64, chain: [UInt8], key: SecretBytes, validity: Range<Date>,
-        renewal: RenewalPlan
+        renewal: RenewalPlan, authorityKeyID: String = ""
     ) {
         self.spiffeID = spiffeID
         self.entryRevision = entryRevision
@@ -24,5 +27,13 @@ package struct HeldX509SVID: Hashable, Sendable {
         self.key = key
         self.validity = validity
         self.renewal = renewal
+        self.authorityKeyID = authorityKeyID
+    }
+
+    /// Brings the renewal forward.
+    package mutating func hasten(
+        now: Date, within spread: TimeInterval, using entropy: inout some RandomNumberGenerator
+    ) {
+        renewal.hasten(now: now, within: spread, using: &entropy)
     }
 }

@@ -9,13 +9,13 @@ package struct JWTCache: Sendable {
     /// What a token is kept under: order and repeats of the audience do not matter to a validator, but the token that
     /// is handed out says them as the first caller did.
     package struct Key: Hashable, Sendable {
-        package let entryID: String
+        package let slot: SVIDSlot
         package let entryRevision: Int64
         package let audience: Set<ExactText>
 
-        package init(entryID: String, entryRevision: Int64, audience: [String]) {
-            (self.entryID, self.entryRevision, self.audience) = (
-                entryID, entryRevision, Set(audience.map { ExactText($0) })
+        package init(slot: SVIDSlot, entryRevision: Int64, audience: [String]) {
+            (self.slot, self.entryRevision, self.audience) = (
+                slot, entryRevision, Set(audience.map { ExactText($0) })
             )
         }
     }
@@ -61,10 +61,18 @@ package struct JWTCache: Sendable {
         slots[oldest.key] = nil
     }
 
+    /// Drops tokens signed with keys that are tainted, or that the bundle no longer holds.
+    package mutating func drop(tainted: Set<String>, published: Set<String>) {
+        slots = slots.filter { _, slot in
+            guard let keyID = slot.svid.keyID else { return true }
+            return published.contains(keyID) && !tainted.contains(keyID)
+        }
+    }
+
     /// Drops tokens of entries that are gone or changed, and tokens that have ended.
     package mutating func retain(entries: [String: Int64], now: Date) {
         slots = slots.filter { key, slot in
-            entries[key.entryID] == key.entryRevision && slot.svid.expiresAt > now
+            entries[key.slot.entryID] == key.entryRevision && slot.svid.expiresAt > now
         }
     }
 }
@@ -75,12 +83,15 @@ package struct HeldJWTSVID: Hashable, Sendable {
     package let token: SecretText
     package let issuedAt: Date
     package let expiresAt: Date
+    /// Which key signed it; nil when the token does not say.
+    package let keyID: String?
 
-    package init(spiffeID: SPIFFEID, token: SecretText, issuedAt: Date, expiresAt: Date) {
+    package init(spiffeID: SPIFFEID, token: SecretText, issuedAt: Date, expiresAt: Date, keyID: String? = nil) {
         self.spiffeID = spiffeID
         self.token = token
         self.issuedAt = issuedAt
         self.expiresAt = expiresAt
+        self.keyID = keyID
     }
 
     /// When half of its life is over.

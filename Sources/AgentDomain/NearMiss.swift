@@ -1,3 +1,4 @@
+internal import Foundation
 package import SPIFFE
 
 /// An entry that a process does not match, and everything that keeps it from doing so.
@@ -9,6 +10,8 @@ package struct NearMiss: Hashable, Sendable {
     package let shortfall: AssuranceShortfall?
     /// Whether the entry's time is over.
     package let hasExpired: Bool
+    /// What of the entry's rules the process fails, in words.
+    package let failures: [String]
 }
 
 /// A level that an entry asks for and a process does not reach.
@@ -27,13 +30,18 @@ extension NearMiss {
     /// Judges an entry that may or may not match.
     ///
     /// - Returns: nil when nothing keeps the process from matching.
-    init?(_ entry: AuthorizedEntry, _ attestation: Attestation, hasExpired: Bool) {
+    init?(_ entry: AuthorizedEntry, _ attestation: Attestation, hasExpired: Bool, now: Date) {
         let missing = entry.selectors.subtracting(attestation.selectors).sorted()
         let reaches = attestation.meets(entry.terms, naming: entry.selectors)
-        guard !missing.isEmpty || !reaches || hasExpired else { return nil }
+        var failures = entry.conditions.failures(found: attestation.selectors, now: now)
+        if let template = entry.conditions.template, entry.filled(by: attestation.selectors) == nil {
+            failures.append("has no single value fit for a path for each part of '\(template)'")
+        }
+        guard !missing.isEmpty || !reaches || hasExpired || !failures.isEmpty else { return nil }
         self.entry = entry
         self.missing = missing
         self.hasExpired = hasExpired
+        self.failures = failures
         shortfall =
             reaches
             ? nil
@@ -45,7 +53,8 @@ extension NearMiss {
 
     /// How many things are wrong, each level that lacks as one.
     private var distance: Int {
-        missing.count + (shortfall.map { $0.needed.number - $0.reached.number } ?? 0) + (hasExpired ? 1 : 0)
+        missing.count + failures.count + (shortfall.map { $0.needed.number - $0.reached.number } ?? 0)
+            + (hasExpired ? 1 : 0)
     }
 
     /// How much of the entry was found.

@@ -21,7 +21,9 @@ struct Mintmark: AsyncParsableCommand {
         version: Version.text,
         subcommands: [
             UpCommand.self, ServerCommand.self, AgentCommand.self, TokenCommand.self, EntryCommand.self,
-            BundleCommand.self, SVIDCommand.self, ExplainCommand.self, WhoisCommand.self, DoctorCommand.self,
+            DigestSetCommand.self, AuthorityCommand.self, BundleCommand.self, FederationCommand.self, SVIDCommand.self,
+            ExplainCommand.self, WhoisCommand.self, DoctorCommand.self,
+            AuditCommand.self, ApprovalCommand.self, ContextCommand.self, LoggerCommand.self, DebugCommand.self,
             VerifyServerCommand.self, HealthcheckCommand.self, VersionCommand.self,
         ])
 }

@@ -60,6 +60,8 @@ package struct SoftwareSigningKey: SigningKey {
         }
     }
 
+    package var signsElsewhere: Bool { false }
+
     package var certificateKey: Certificate.PrivateKey {
         switch material {
         case .p256(let key): Certificate.PrivateKey(key)

@@ -2,6 +2,22 @@ internal import Glibc
 
 /// Names of users and groups, through the system's name service.
 package enum AccountNames {
+    /// The user that this process acts as.
+    package static var ownUID: UInt32 { geteuid() }
+
+    /// The number of a group, by its name; nil when there is no such group.
+    package static func group(named name: String) -> UInt32? {
+        var gid: UInt32?
+        _ = lookUp { buffer, size in
+            var record = Glibc.group()
+            var found: UnsafeMutablePointer<Glibc.group>?
+            let code = getgrnam_r(name, &record, buffer, size, &found)
+            gid = found?.pointee.gr_gid
+            return (code, nil)
+        }
+        return gid
+    }
+
     /// The login name of a user, if it has one.
     package static func user(_ uid: UInt32) -> String? {
         lookUp { buffer, size in

@@ -5,8 +5,13 @@ package enum RandomID {
         var bytes = entropy.bytes(16)
         bytes[6] = bytes[6] & 0x0F | 0x40
         bytes[8] = bytes[8] & 0x3F | 0x80
-        let hex = Hex.encode(bytes)
-        let cuts = [0..<8, 8..<12, 12..<16, 16..<20, 20..<32]
-        return cuts.map { String(hex.dropFirst($0.lowerBound).prefix($0.count)) }.joined(separator: "-")
+        let digits = Array(Hex.encode(bytes).utf8)
+        var text: [UInt8] = []
+        text.reserveCapacity(36)
+        for (start, end) in [(0, 8), (8, 12), (12, 16), (16, 20), (20, 32)] {
+            if start > 0 { text.append(UInt8(ascii: "-")) }
+            text += digits[start..<end]
+        }
+        return String(decoding: text, as: UTF8.self)
     }
 }

@@ -18,9 +18,16 @@ struct Columns {
 
     func integer(_ name: String) throws(StoreError) -> Int64 { try value(name) }
 
+    func optionalInteger(_ name: String) throws(StoreError) -> Int64? { try optional(name) }
+
     func bytes(_ name: String) throws(StoreError) -> [UInt8] {
         let data: Data = try value(name)
         return Array(data)
+    }
+
+    func optionalBytes(_ name: String) throws(StoreError) -> [UInt8]? {
+        let data: Data? = try optional(name)
+        return data.map { Array($0) }
     }
 
     func date(_ name: String) throws(StoreError) -> Date {
@@ -75,7 +82,7 @@ struct Columns {
         return value
     }
 
-    private func damaged(_ name: String) -> StoreError { .corrupt(detail: "\(table).\(name) cannot be read back") }
+    func damaged(_ name: String) -> StoreError { .corrupt(detail: "\(table).\(name) cannot be read back") }
 }
 
 /// Writes lists as JSON arrays of strings.

@@ -17,10 +17,18 @@ extension SQLiteStore: AgentStore {
         try await write { db in try Self.put(agent, db) }
     }
 
-    package func deleteAgent(_ id: SPIFFEID) async throws(StoreError) -> Bool {
+    package func ban(_ agent: AttestedAgent) async throws(StoreError) -> UInt64 {
+        try await write { db in
+            try Self.put(agent, db)
+            return try SecurityRevision.raise(db)
+        }
+    }
+
+    package func deleteAgent(_ id: SPIFFEID) async throws(StoreError) -> UInt64? {
         try await write { db in
             try db.execute(sql: "DELETE FROM agents WHERE id = ?", arguments: ["\(id)"])
-            return db.changesCount == 1
+            guard db.changesCount == 1 else { return nil }
+            return try SecurityRevision.raise(db)
         }
     }
 
@@ -39,28 +47,56 @@ extension SQLiteStore: AgentStore {
             try Row.fetchOne(db, sql: "SELECT * FROM join_tokens WHERE digest = ?", arguments: [Data(digest)])
                 .map { row in
                     let columns = Columns(row, of: "join_tokens")
-                    return JoinTokenRecord(
+                    var record = JoinTokenRecord(
                         digest: try columns.bytes("digest"), expiresAt: try columns.date("expires_at"),
                         agentID: try columns.spiffeID("agent_id"))
+                    if let at = try columns.optionalDate("redeemed_at") {
+                        record.redemption = JoinTokenRedemption(
+                            keyDigest: try columns.optionalBytes("redeemed_key") ?? [], at: at)
+                    }
+                    return record
                 }
         }
     }
 
-    package func redeem(tokenDigest: [UInt8], for agent: AttestedAgent) async throws(StoreError) -> Bool {
+    package func redeem(
+        tokenDigest: [UInt8], as redemption: JoinTokenRedemption, for agent: AttestedAgent
+    ) async throws(StoreError) -> UInt64? {
         try await write { db in
-            try db.execute(sql: "DELETE FROM join_tokens WHERE digest = ?", arguments: [Data(tokenDigest)])
-            // Of two who race for one token, the second finds nothing to delete.
-            guard db.changesCount == 1 else { return false }
+            try db.execute(
+                sql: """
+                    UPDATE join_tokens SET redeemed_at = ?, redeemed_key = ? WHERE digest = ? AND redeemed_at IS NULL
+                    """,
+                arguments: [redemption.at.unixSeconds, Data(redemption.keyDigest), Data(tokenDigest)])
+            // Of two who race for one token, the second finds none that is unused.
+            guard db.changesCount == 1 else { return nil }
             try Self.put(agent, db)
-            return true
+            return try SecurityRevision.raise(db)
         }
     }
 
-    package func pruneTokens(expiredBefore instant: Date) async throws(StoreError) {
+    package func pruneTokens(
+        expiredBefore instant: Date, redeemedBefore redeemed: Date
+    ) async throws(StoreError) {
         try await write { db in
             try db.execute(
-                sql: "DELETE FROM join_tokens WHERE expires_at < ?",
-                arguments: [instant.unixSeconds])
+                sql: """
+                    DELETE FROM join_tokens WHERE expires_at < ? AND (redeemed_at IS NULL OR redeemed_at < ?)
+                    """,
+                arguments: [instant.unixSeconds, redeemed.unixSeconds])
+        }
+    }
+
+    package func securityRevision() async throws(StoreError) -> UInt64 {
+        try await read { db in try SecurityRevision.read(db) }
+    }
+
+    package func acceptRollback(to revision: UInt64) async throws(StoreError) -> Int {
+        try await write { db in
+            try db.execute(sql: "DELETE FROM join_tokens")
+            let dropped = db.changesCount
+            try SecurityRevision.write(max(revision, try SecurityRevision.read(db)), db)
+            return dropped
         }
     }
 
@@ -68,13 +104,13 @@ extension SQLiteStore: AgentStore {
         try db.execute(
             sql: """
                 INSERT OR REPLACE INTO agents (id, attestation_type, serial, pending_serial, expires_at, selectors,
-                    is_banned, can_reattest, version)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    is_banned, can_reattest, version, node_key)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
             arguments: [
                 "\(agent.id)", agent.attestationType, agent.serial, agent.pendingSerial,
                 agent.expiresAt.unixSeconds, ListColumn.text(agent.selectors), agent.isBanned,
-                agent.canReattest, agent.version,
+                agent.canReattest, agent.version, agent.nodeKey.map { Data($0) },
             ])
     }
 
@@ -87,6 +123,7 @@ extension SQLiteStore: AgentStore {
         agent.pendingSerial = try columns.optionalText("pending_serial")
         agent.isBanned = try columns.flag("is_banned")
         agent.version = try columns.text("version")
+        agent.nodeKey = try columns.optionalBytes("node_key")
         return agent
     }
 }

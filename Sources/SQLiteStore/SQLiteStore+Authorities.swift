@@ -2,6 +2,7 @@ internal import Foundation
 internal import GRDB
 package import IssuerDomain
 internal import Platform
+internal import SPIFFE
 
 extension SQLiteStore: AuthorityStore {
     package func loadAuthorities() async throws(StoreError) -> (authorities: [AuthorityRecord], sequence: UInt64) {
@@ -22,8 +23,9 @@ extension SQLiteStore: AuthorityStore {
                 case .put(let record):
                     try Self.put(record, db)
                     try ChangeLog.append("authority", record.id, db)
-                case .delete(let id):
-                    try db.execute(sql: "DELETE FROM authorities WHERE id = ?", arguments: [id])
+                case .delete(let kind, let id):
+                    try db.execute(
+                        sql: "DELETE FROM authorities WHERE kind = ? AND id = ?", arguments: [kind.rawValue, id])
                     try ChangeLog.append("authority", id, db)
                 }
             }
@@ -32,22 +34,31 @@ extension SQLiteStore: AuthorityStore {
     }
 
     private static func makeRoom(for change: AuthorityChange, _ db: Database) throws {
-        guard case .put(let record) = change, record.state != .active else { return }
-        try db.execute(
-            sql: "UPDATE authorities SET state = ? WHERE id = ?", arguments: [record.state.rawValue, record.id])
+        switch change {
+        case .put(let record):
+            guard record.state != .active else { return }
+            try db.execute(
+                sql: "UPDATE authorities SET state = ? WHERE kind = ? AND id = ?",
+                arguments: [record.state.rawValue, record.kind.rawValue, record.id])
+        case .delete(let kind, let id):
+            try db.execute(sql: "DELETE FROM authorities WHERE kind = ? AND id = ?", arguments: [kind.rawValue, id])
+        }
     }
 
     private static func put(_ record: AuthorityRecord, _ db: Database) throws {
         // No REPLACE: a second active authority must fail the transaction, not push out the first.
+        let origin = OriginColumns(record.origin)
         try db.execute(
             sql: """
-                INSERT INTO authorities (id, kind, state, not_before, not_after, key_name, public_der)
-                VALUES (?, ?, ?, ?, ?, ?, ?)
-                ON CONFLICT (id) DO UPDATE SET state = excluded.state
+                INSERT INTO authorities (id, kind, state, origin, server_id, key_name, not_before, not_after,
+                    public_der, chain, upstream_key_id)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                ON CONFLICT (kind, id) DO UPDATE SET state = excluded.state, server_id = excluded.server_id
                 """,
             arguments: [
-                record.id, record.kind.rawValue, record.state.rawValue, record.notBefore.unixSeconds,
-                record.notAfter.unixSeconds, record.keyName, Data(record.publicDER),
+                record.id, record.kind.rawValue, record.state.rawValue, origin.name, origin.serverID, origin.keyName,
+                record.notBefore.unixSeconds, record.notAfter.unixSeconds, Data(record.publicDER),
+                ListColumn.text(record.chain.map { Data($0).base64EncodedString() }), record.upstreamKeyID,
             ])
     }
 
@@ -57,9 +68,51 @@ extension SQLiteStore: AuthorityStore {
     }
 
     private static func authority(in columns: Columns) throws(StoreError) -> AuthorityRecord {
-        AuthorityRecord(
+        let record = AuthorityRecord(
             id: try columns.text("id"), kind: try columns.raw("kind"), state: try columns.raw("state"),
-            notBefore: try columns.date("not_before"), notAfter: try columns.date("not_after"),
-            keyName: try columns.text("key_name"), publicDER: try columns.bytes("public_der"))
+            origin: try OriginColumns(columns).origin, notBefore: try columns.date("not_before"),
+            notAfter: try columns.date("not_after"), publicDER: try columns.bytes("public_der"),
+            chain: try columns.list("chain") { text in
+                guard let der = Data(base64Encoded: text) else { throw StoreError.corrupt(detail: "no base64") }
+                return Array(der)
+            }, upstreamKeyID: try columns.optionalText("upstream_key_id"))
+        guard record.isSound else { throw .corrupt(detail: "authorities.state does not go with the origin") }
+        return record
+    }
+}
+
+/// How the origin of an authority is kept.
+private struct OriginColumns {
+    let name: String
+    var serverID: String?
+    var keyName: String?
+    let origin: AuthorityRecord.Origin
+
+    init(_ origin: AuthorityRecord.Origin) {
+        self.origin = origin
+        switch origin {
+        case .server(let server, let keyName):
+            name = "server"
+            serverID = server?.description ?? ""
+            self.keyName = keyName
+        case .upstream: name = "upstream"
+        case .downstream: name = "downstream"
+        case .appended: name = "appended"
+        }
+    }
+
+    init(_ columns: Columns) throws(StoreError) {
+        let damaged = StoreError.corrupt(detail: "authorities.origin cannot be read back")
+        switch try columns.text("origin") {
+        case "server":
+            let server = try columns.text("server_id")
+            let id = ServerID(server)
+            guard server.isEmpty || id != nil else { throw damaged }
+            self.init(.server(id, keyName: try columns.text("key_name")))
+        case "upstream": self.init(.upstream)
+        case "downstream": self.init(.downstream)
+        case "appended": self.init(.appended)
+        default: throw damaged
+        }
     }
 }

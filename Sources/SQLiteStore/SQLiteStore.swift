@@ -62,6 +62,22 @@ package final class SQLiteStore: Sendable {
         do { return try await pool.write(body) } catch { throw StoreErrorTranslation.translate(error) }
     }
 
+    /// Writes, and goes on to the end also when the caller is cancelled.
+    func writeToTheEnd(_ body: @escaping @Sendable (Database) throws -> Void) async throws(StoreError) {
+        let result: Result<Void, StoreError> = await withCheckedContinuation { continuation in
+            pool.asyncWriteWithoutTransaction { db in
+                do {
+                    try db.inTransaction {
+                        try body(db)
+                        return .commit
+                    }
+                    continuation.resume(returning: .success(()))
+                } catch { continuation.resume(returning: .failure(StoreErrorTranslation.translate(error))) }
+            }
+        }
+        try result.get()
+    }
+
     /// Judges a file without writing to it: one that is refused stays as it was, for whoever has to mend it.
     private static func checkUntouched(_ path: String) throws {
         guard !StoreFile.isEmpty(path) else { return }

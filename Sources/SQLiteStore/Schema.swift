@@ -90,6 +90,11 @@ enum Schema {
                     arguments: [terms.minimum.number, terms.allowsJIT, try columns.text("id")])
             }
         }
+        registerAuthorities(&migrator)
+        registerAgents(&migrator)
+        addEntryDetails(to: &migrator)
+        registerAccess(in: &migrator)
+        registerFederation(&migrator)
         return migrator
     }
 }

@@ -15,7 +15,7 @@ struct JWTCacheTests {
     }
 
     private func key(_ id: String = "e", revision: Int64 = 1, _ audience: String...) -> JWTCache.Key {
-        JWTCache.Key(entryID: id, entryRevision: revision, audience: audience)
+        JWTCache.Key(slot: SVIDSlot(entryID: id), entryRevision: revision, audience: audience)
     }
 
     @Test("GS-13 serves a token until half of its life is over, and no longer")
@@ -97,6 +97,22 @@ struct JWTCacheTests {
         cache.retain(entries: ["kept": 1, "changed": 2, "ended": 1], now: now)
         #expect(cache.count == 1)
         #expect(cache.fresh(key("kept"), now: now)?.token.exposed == "kept")
+    }
+
+    @Test("drops tokens of tainted keys, and of keys that the bundle no longer holds")
+    func tainted() throws {
+        var cache = JWTCache()
+        for name in ["good", "tainted", "gone"] {
+            let token = HeldJWTSVID(
+                spiffeID: try SPIFFEID("spiffe://example.org/w"), token: SecretText(name), issuedAt: now,
+                expiresAt: now + 300, keyID: name)
+            cache.insert(token, for: key(name))
+        }
+        cache.insert(try Self.token("unsaid"), for: key("unsaid"))
+        cache.drop(tainted: ["tainted"], published: ["good", "tainted"])
+        #expect(cache.count == 2)
+        #expect(cache.usable(key("good"), now: now)?.token.exposed == "good")
+        #expect(cache.usable(key("unsaid"), now: now)?.token.exposed == "unsaid")
     }
 
     @Test("does not take a token from the future for fresh when the clock went back, but may use it")

@@ -44,6 +44,26 @@ struct RenewalPlanTests {
         #expect(RenewalPlan(arrived: now, end: now + 0.1, using: &entropy).due == now + 1)
     }
 
+    @Test("is brought forward to a drawn moment within the spread, and never put off")
+    func hastens() {
+        var entropy = SeededEntropy(5)
+        var (earliest, latest) = (5.0, 0.0)
+        for _ in 0..<1000 {
+            var plan = RenewalPlan(arrived: now, end: now + 1000, using: &entropy)
+            plan.hasten(now: now + 10, within: 5, using: &entropy)
+            let wait = plan.due.timeIntervalSince(now + 10)
+            (earliest, latest) = (min(earliest, wait), max(latest, wait))
+        }
+        #expect(earliest >= 0 && earliest < 0.1, "all of the spread is used")
+        #expect(latest < 5 && latest > 4.9)
+        var plan = RenewalPlan(arrived: now, end: now + 1000, using: &entropy)
+        let due = plan.due
+        plan.hasten(now: now + 600, within: 5, using: &entropy)
+        #expect(plan.due == due, "it was due before")
+        plan.hasten(now: now, within: 0, using: &entropy)
+        #expect(plan.due == now)
+    }
+
     @Test("follows from arrival, end and generator alone")
     func deterministic() {
         var (one, other) = (SeededEntropy(3), SeededEntropy(3))
@@ -56,7 +76,8 @@ struct RenewalPlanTests {
 @Suite("Issuance")
 struct IssuancePlanTests {
     private func due(_ entries: [AuthorizedEntry], held: [String: HeldX509SVID] = [:], now: Date = now) -> [String] {
-        IssuancePlan.due(entries, held: held, now: now).map(\.id)
+        let slots = Dictionary(uniqueKeysWithValues: held.map { (SVIDSlot(entryID: $0.key), $0.value) })
+        return IssuancePlan.due(entries, held: slots, now: now).map(\.id)
     }
 
     @Test("asks for entries that nothing is held for, the oldest first")
@@ -128,7 +149,7 @@ struct IssuancePlanTests {
     func next() throws {
         #expect(IssuancePlan.nextDue([:]) == nil)
         let (soon, late) = (try HeldX509SVID.make("a", due: now + 5), try HeldX509SVID.make("b", due: now + 50))
-        #expect(IssuancePlan.nextDue(["a": soon, "b": late]) == soon.renewal.due)
+        #expect(IssuancePlan.nextDue([SVIDSlot(entryID: "a"): soon, SVIDSlot(entryID: "b"): late]) == soon.renewal.due)
     }
 
     @Test("never shows the key of an SVID it holds")

@@ -15,8 +15,9 @@ enum IssuanceBenchmark {
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let trustDomain = try TrustDomain("example.org")
         let clock = SystemWallClock()
+        var names = SystemEntropy()
         let keeper = try await AuthorityKeeper(
-            trustDomain: trustDomain, settings: .init(),
+            trustDomain: trustDomain, settings: .init(), server: ServerID(using: &names),
             store: try SQLiteStore(path: "\(folder)/db", trustDomain: trustDomain),
             keys: try DiskKeyStore(folder: "\(folder)/keys", files: LocalFileSystem()), feed: RevisionFeed(),
             now: clock.now, using: SystemEntropy(), logger: Logger(label: "bench"))

@@ -15,6 +15,8 @@ struct Options {
         .appendingPathComponent("sample-agent").path
     /// Whether evidence is all that is measured.
     var onlyEvidence = false
+    /// Whether signing is all that is measured.
+    var onlySigning = false
     var count = 500
 
     init(_ arguments: [String]) throws {
@@ -24,6 +26,10 @@ struct Options {
                 onlyEvidence = true
                 continue
             }
+            if flag == "--signing" {
+                onlySigning = true
+                continue
+            }
             switch (flag, rest.popFirst()) {
             case ("--socket", let value?): socket = value
             case ("--binary", let value?): binary = value
@@ -31,7 +37,7 @@ struct Options {
             case ("--count", let value?): count = Int(value) ?? count
             default:
                 print(
-                    "usage: mintmark-bench [--binary PATH] [--sample PATH] [--socket unix:///PATH] [--count N] [--evidence]"
+                    "usage: mintmark-bench [--binary PATH] [--sample PATH] [--socket unix:///PATH] [--count N] [--evidence] [--signing]"
                 )
                 exit(64)
             }
@@ -39,11 +45,25 @@ struct Options {
     }
 }
 
+/// Prints all rows below one header.
+func show(_ rows: [[String]]) {
+    let header = ["BENCHMARK", "N", "RATE", "P50", "P99"]
+    let widths = header.indices.map { column in ([header] + rows).map { $0[column].count }.max() ?? 0 }
+    for row in [header] + rows {
+        print(zip(row, widths).map { $0.padding(toLength: $1 + 2, withPad: " ", startingAt: 0) }.joined())
+    }
+}
+
 let options = try Options(Array(CommandLine.arguments.dropFirst()))
+if options.onlySigning {
+    show(try await SigningBenchmark.run(count: options.count))
+    exit(0)
+}
 var rows: [[String]] = []
 if !options.onlyEvidence {
     rows += try await TokenBenchmark.run(count: options.count)
     rows += try await VerificationBenchmark.run(count: options.count)
+    rows += try await SigningBenchmark.run(count: options.count)
 }
 rows += try EvidenceBenchmark.run(sample: options.sample, count: options.count)
 if !options.onlyEvidence { rows += try await IssuanceBenchmark.run(count: options.count).map(\.row) }
@@ -62,8 +82,4 @@ if options.onlyEvidence {
     rows.append(["resident memory, idle", "", "", "\(starts.idleKiB / 1024) MiB", ""])
 }
 
-let header = ["BENCHMARK", "N", "RATE", "P50", "P99"]
-let widths = header.indices.map { column in ([header] + rows).map { $0[column].count }.max() ?? 0 }
-for row in [header] + rows {
-    print(zip(row, widths).map { $0.padding(toLength: $1 + 2, withPad: " ", startingAt: 0) }.joined())
-}
+show(rows)

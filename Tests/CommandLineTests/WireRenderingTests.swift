@@ -36,6 +36,28 @@ struct EntryRenderingTests {
         return termed
     }
 
+    /// Details in which nothing has its default.
+    private static var details: Mintmark_V1_Details {
+        var group = Mintmark_V1_Rules.Group()
+        group.selectors = [selector("unix", "gid:1")]
+        var details = Mintmark_V1_Details()
+        details.description_p = "d"
+        details.owner = "o"
+        details.purpose = "p"
+        details.labels = ["b": "2", "a": "1"]
+        details.class = .tool
+        details.notBefore = 1_800_000_000
+        details.disabled = true
+        details.audiences = ["api"]
+        details.keyType = "ec-p384"
+        details.perInstanceKeys = true
+        details.rules.anyOf = [group]
+        details.rules.noneOf = [selector("unix", "gid:0")]
+        details.rules.digestSets = ["release"]
+        details.idTemplate = "{unix:user}"
+        return details
+    }
+
     /// Everything that an entry can have.
     private static var full: Mintmark_V1_Entry {
         var termed = plain
@@ -55,6 +77,7 @@ struct EntryRenderingTests {
         termed.entry = entry
         termed.terms.minAssurance = 3
         termed.terms.allowJit = true
+        termed.details = details
         return termed
     }
 
@@ -86,8 +109,37 @@ struct EntryRenderingTests {
                   "min_assurance": 3,
                   "allow_jit": true,
                   "expires_at": "2027-01-15T09:00:00Z",
+                  "disable_x509_svid_prefetch": false,
+                  "jwt_svid_include_jti": false,
                   "revision": 7,
-                  "created_at": "2027-01-15T08:00:00Z"
+                  "created_at": "2027-01-15T08:00:00Z",
+                  "any_of": [
+                    [
+                      "unix:gid:1"
+                    ]
+                  ],
+                  "none_of": [
+                    "unix:gid:0"
+                  ],
+                  "digest_sets": [
+                    "release"
+                  ],
+                  "id_template": "{unix:user}",
+                  "key_type": "ec-p384",
+                  "per_instance_keys": true,
+                  "audiences": [
+                    "api"
+                  ],
+                  "not_before": "2027-01-15T08:00:00Z",
+                  "disabled": true,
+                  "class": "tool",
+                  "description": "d",
+                  "owner": "o",
+                  "purpose": "p",
+                  "labels": {
+                    "a": "1",
+                    "b": "2"
+                  }
                 }
                 """)
     }
@@ -99,8 +151,11 @@ struct EntryRenderingTests {
                 == #"{"id":"e1","spiffe_id":"spiffe://example.org/w","parent_id":"spiffe://example.org/node/1","#
                 + #""selectors":["unix:uid:1000"],"x509_svid_ttl":0,"jwt_svid_ttl":0,"hint":"","dns_names":[],"#
                 + #""federates_with":[],"admin":false,"downstream":false,"store_svid":false,"#
-                + #""min_assurance":0,"allow_jit":false,"expires_at":null,"revision":0,"#
-                + #""created_at":"2027-01-15T08:00:00Z"}"#)
+                + #""min_assurance":0,"allow_jit":false,"expires_at":null,"#
+                + #""disable_x509_svid_prefetch":false,"jwt_svid_include_jti":false,"revision":0,"#
+                + #""created_at":"2027-01-15T08:00:00Z","any_of":[],"none_of":[],"digest_sets":[],"id_template":null,"#
+                + #""key_type":null,"per_instance_keys":false,"audiences":[],"not_before":null,"disabled":false,"#
+                + #""class":null,"description":"","owner":"","purpose":"","labels":{}}"#)
     }
 
     @Test("have the YAML shape of the contract")
@@ -127,8 +182,30 @@ struct EntryRenderingTests {
                 min_assurance: 3
                 allow_jit: true
                 expires_at: "2027-01-15T09:00:00Z"
+                disable_x509_svid_prefetch: false
+                jwt_svid_include_jti: false
                 revision: 7
                 created_at: "2027-01-15T08:00:00Z"
+                any_of:
+                - - "unix:gid:1"
+                none_of:
+                - "unix:gid:0"
+                digest_sets:
+                - "release"
+                id_template: "{unix:user}"
+                key_type: "ec-p384"
+                per_instance_keys: true
+                audiences:
+                - "api"
+                not_before: "2027-01-15T08:00:00Z"
+                disabled: true
+                class: "tool"
+                description: "d"
+                owner: "o"
+                purpose: "p"
+                labels:
+                  a: "1"
+                  b: "2"
                 """)
     }
 
@@ -151,6 +228,21 @@ struct EntryRenderingTests {
                 Admin           yes
                 Downstream      yes
                 Expires         2027-01-15T09:00:00Z
+                Any of          unix:gid:1
+                None of         unix:gid:0
+                Digest sets     release
+                ID template     {unix:user}
+                Key type        ec-p384
+                Own keys        for each process
+                Audiences       api
+                Begins          2027-01-15T08:00:00Z
+                Disabled        yes
+                Class           tool
+                Description     d
+                Owner           o
+                Purpose         p
+                Labels          a=1
+                                b=2
                 Revision        7
                 Created         2027-01-15T08:00:00Z
                 """)

@@ -54,6 +54,10 @@ def test_a_plain_entry_has_the_defaults(shared):
 
 def test_every_flag_ends_up_in_the_entry(shared):
     identity, parent = fresh_id("entry"), sid("/some/parent")
+    # Entries federate only with domains whose bundle is there; the server's own authorities will do for one.
+    bundle = shared.folder / "other.pem"
+    bundle.write_text(shared.bundle_pem())
+    shared.cli("bundle", "set", "other.org", "--file", bundle).expect(0)
     flags = ["--parent-id", parent, "--x509-ttl", "10m", "--jwt-ttl", "90s", "--hint", "internal"]
     flags += ["--dns", "a.example", "--dns", "b.example", "--federates-with", "other.org", "--admin", "--downstream"]
     flags += ["--expires-at", "2099-01-02T03:04:05Z", "--id", "every-flag"]

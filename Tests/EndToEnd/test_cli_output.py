@@ -33,6 +33,15 @@ COMMANDS = [
     "entry delete",
     "entry count",
     "bundle show",
+    "bundle list",
+    "bundle set",
+    "bundle delete",
+    "federation create",
+    "federation list",
+    "federation show",
+    "federation update",
+    "federation delete",
+    "federation refresh",
     "svid fetch x509",
     "svid fetch jwt",
     "svid watch",
@@ -59,7 +68,7 @@ def test_help_shows_an_example(command):
     assert result.err == "", result
 
 
-@pytest.mark.parametrize("command", ["", "server", "agent", "token", "entry", "bundle", "svid", "svid fetch"])
+@pytest.mark.parametrize("command", ["", "server", "agent", "token", "entry", "bundle", "federation", "svid", "svid fetch"])
 def test_help_of_a_group_lists_its_commands(command):
     result = run(*command.split(), "--help").expect(0)
     for known in COMMANDS:

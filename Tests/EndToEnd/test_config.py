@@ -24,6 +24,13 @@ GOOD = {
         "jwt_issuer": "https://issuer.example",
         "default_min_assurance": 3,
         "legacy_agents": "refuse",
+        "key_store": {"kind": "disk", "passphrase_file": "/tmp/mm-nowhere/passphrase"},
+        "upstream_authority": {
+            "kind": "disk",
+            "certificate_file": "/tmp/mm-nowhere/ca.pem",
+            "key_file": "/tmp/mm-nowhere/ca.key",
+            "bundle_file": "/tmp/mm-nowhere/roots.pem",
+        },
         "log_level": "debug",
     },
     "agent": {

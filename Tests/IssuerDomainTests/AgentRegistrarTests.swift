@@ -341,7 +341,7 @@ struct StandingTests {
         #expect(try await !test.agents.ban(Given.id("/spire/agent/nobody")))
     }
 
-    @Test("The version an agent reports is kept, cut to 64 characters, and written only when it changes")
+    @Test("The version an agent reports is kept, cut to 255 characters, and written only when it changes")
     func versions() async throws {
         let (test, svid) = try await joined()
         let writes = test.base.store.writes
@@ -349,8 +349,8 @@ struct StandingTests {
         try await test.agents.note(version: "1.2.3", of: svid.id)
         #expect(test.base.store.writes == writes + 1)
         #expect(test.agents.agent(svid.id)?.version == "1.2.3")
-        try await test.agents.note(version: String(repeating: "v", count: 100), of: svid.id)
-        #expect(test.agents.agent(svid.id)?.version.count == 64)
+        try await test.agents.note(version: String(repeating: "v", count: 300), of: svid.id)
+        #expect(test.agents.agent(svid.id)?.version.count == 255)
     }
 
     @Test("Agents are listed by ID")
@@ -368,6 +368,7 @@ struct StandingTests {
     func texts() {
         let refusals: [AgentRefusal] = [
             .notAttested, .banned, .expired, .notActive, .tokenRefused, .methodRefused("x"), .badRequest(detail: "why"),
+            .alreadyAttested, .mustReattest, .rolledBack, .unmarked(detail: "m"), .attestation(.init(.refused, "r")),
             .issuance(.keyNotAllowed), .store(.full(detail: "d")),
         ]
         #expect(Set(refusals.map { "\($0)" }).count == refusals.count)

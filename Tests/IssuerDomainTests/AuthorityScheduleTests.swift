@@ -8,7 +8,7 @@ import Testing
 struct AuthorityScheduleTests {
     private typealias Step = AuthoritySchedule.Step
 
-    private let schedule = AuthoritySchedule(lifetime: .seconds(86_400))
+    private let schedule = AuthoritySchedule()
 
     @Test("Where there is no authority, one is made that signs at once")
     func first() {
@@ -30,6 +30,31 @@ struct AuthorityScheduleTests {
         let records = [record("a", .active), record("b", .prepared, from: 12)]
         let steps = schedule.decide(records, now: at(hours))
         #expect(steps == (isDue ? [.retire(id: "a"), .activate(id: "b")] : []))
+    }
+
+    @Test(
+        "However long one lives, the next is prepared thirty days before its end and takes over seven days before",
+        arguments: [(334.9, false), (335, true)])
+    func longLives(days: Double, isDue: Bool) {
+        let year = Sample.authority("a", .x509, .active, notBefore: Given.start, lifetime: 365 * Given.day)
+        let next = Sample.authority("b", .x509, .prepared, notBefore: at(335 * 24), lifetime: 365 * Given.day)
+        #expect(schedule.decide([year], now: at(days * 24)) == (isDue ? [.create(.prepared)] : []))
+        #expect(schedule.decide([year, next], now: at(357.9 * 24)).isEmpty)
+        #expect(schedule.decide([year, next], now: at(358 * 24)) == [.retire(id: "a"), .activate(id: "b")])
+    }
+
+    @Test("What stands under a tainted root is replaced at once, and never takes over")
+    func spoiled() {
+        let (active, prepared) = (record("a", .active), record("b", .prepared))
+        #expect(schedule.decide([active], spoiled: ["a"], now: at(1)) == [.retire(id: "a"), .create(.active)])
+        #expect(
+            schedule.decide([active, prepared], spoiled: ["a"], now: at(1))
+                == [.retire(id: "a"), .activate(id: "b")])
+        #expect(schedule.decide([active, prepared], spoiled: ["b"], now: at(1)) == [.retire(id: "b")])
+        #expect(
+            schedule.decide([active, prepared], spoiled: ["a", "b"], now: at(1))
+                == [.retire(id: "b"), .retire(id: "a"), .create(.active)])
+        #expect(schedule.decide([active, record("c", .retired)], spoiled: ["c"], now: at(1)).isEmpty)
     }
 
     @Test("Of two prepared ones the one that ends first takes over")
@@ -147,7 +172,7 @@ struct AuthorityScheduleTests {
 
 /// The authorities of one kind over time, as the keeper would keep them, with a watch on what must never happen.
 private struct Life {
-    let schedule: AuthoritySchedule
+    let schedule = AuthoritySchedule()
     private(set) var records: [AuthorityRecord] = []
     /// Authorities that signed from their first moment, apart from the first and those after an outage.
     private(set) var surprises: [String] = []
@@ -158,7 +183,6 @@ private struct Life {
 
     init(lifetime: TimeInterval) {
         self.lifetime = lifetime
-        schedule = AuthoritySchedule(lifetime: .seconds(lifetime))
     }
 
     var active: AuthorityRecord? { records.first { $0.state == .active } }
@@ -170,8 +194,8 @@ private struct Life {
                 if state == .active, made > 0 { surprises.append("\(made) at \(now)") }
                 records.append(Sample.authority("\(made)", .x509, state, notBefore: now, lifetime: lifetime))
                 made += 1
-            case .activate(let id): try move(id, from: .prepared, to: .active)
-            case .retire(let id): try move(id, from: nil, to: .retired)
+            case .activate(let id): try move(id, by: .activate)
+            case .retire(let id): try move(id, by: .retire)
             case .delete(let id):
                 #expect(records.contains { $0.id == id })
                 records.removeAll { $0.id == id }
@@ -203,11 +227,8 @@ private struct Life {
         }
     }
 
-    private mutating func move(
-        _ id: String, from old: AuthorityRecord.State?, to new: AuthorityRecord.State
-    ) throws {
+    private mutating func move(_ id: String, by step: AuthorityRecord.Step) throws {
         let position = try #require(records.firstIndex { $0.id == id })
-        if let old { #expect(records[position].state == old) }
-        records[position].state = new
+        try records[position].take(step)
     }
 }

@@ -62,14 +62,16 @@ struct TestIssuer {
     init(
         store: MemoryStore = MemoryStore(), keys: MemoryKeyStore = MemoryKeyStore(), now: Date = Given.start,
         lifetime: Duration = .seconds(86_400), x509KeyType: SigningKeyType = .ecP256,
-        jwtKeyType: SigningKeyType = .ecP256, svids: SVIDIssuer.Settings = .init(), seed: UInt64 = 1
+        jwtKeyType: SigningKeyType = .ecP256, svids: SVIDIssuer.Settings = .init(),
+        server: ServerID? = Sample.server, upstream: (any UpstreamAuthority)? = nil, seed: UInt64 = 1
     ) async throws {
         self.store = store
         self.keys = keys
         keeper = try await AuthorityKeeper(
             trustDomain: Given.trustDomain(),
-            settings: .init(lifetime: lifetime, x509KeyType: x509KeyType, jwtKeyType: jwtKeyType), store: store,
-            keys: keys, feed: feed, now: now, using: SeededEntropy(seed), logger: logs.logger())
+            settings: .init(lifetime: lifetime, x509KeyType: x509KeyType, jwtKeyType: jwtKeyType),
+            server: try #require(server), store: store, keys: keys, upstream: upstream, feed: feed, now: now,
+            using: SeededEntropy(seed), logger: logs.logger())
         issuer = SVIDIssuer(trustDomain: try Given.trustDomain(), settings: svids, authorities: keeper)
     }
 }
@@ -82,6 +84,8 @@ final class MemoryKeyStore: SigningKeyStore {
     }
 
     private let state = Mutex(State())
+
+    var outlivesProcess: Bool { true }
 
     func fail(with failure: KeyStoreError?) { state.withLock { $0.failure = failure } }
 

@@ -76,7 +76,8 @@ struct JWTProfileTests {
         let test = try await TestIssuer()
         var entropy = SeededEntropy()
         let svid = try test.issuer.jwtSVID(
-            for: Sample.fullEntry(), audience: ["db"], now: Given.start, using: &entropy)
+            for: Sample.fullEntry(), as: Given.id("/workload/full/users/u-ada.x"), audience: ["api"], now: Given.start,
+            using: &entropy)
         #expect(try Set(claims(of: svid).map(\.name)) == ["sub", "aud", "exp", "iat", "jti"])
     }
 

@@ -2,6 +2,7 @@ import Crypto
 import Foundation
 import IssuerDomain
 import SPIFFE
+import SwiftASN1
 import TestSupport
 import Testing
 import X509
@@ -103,8 +104,8 @@ struct LeafLintTests {
         let authority = try await TestIssuer().keeper.snapshot.x509
         let template = try template()
         let permit = try LeafLint.check(template, under: authority, trustDomain: Given.trustDomain())
-        let leaf = try LeafSigner.sign(permit)
-        #expect(leaf.publicKey == template.publicKey)
+        let leaf = try Certificate(derEncoded: try LeafSigner.sign(permit))
+        #expect(leaf.publicKey == template.key.publicKey)
         #expect(leaf.serialNumber == template.serial)
     }
 
@@ -146,7 +147,7 @@ struct LeafLintTests {
     ) throws -> LeafTemplate {
         LeafTemplate(
             id: try id ?? Given.id("/web"),
-            publicKey: publicKey ?? Certificate.PublicKey(P256.Signing.PrivateKey().publicKey),
+            key: try SubjectKey(publicKey ?? Certificate.PublicKey(P256.Signing.PrivateKey().publicKey)),
             validity: (Given.start + validity.lowerBound)..<(Given.start + validity.upperBound), dnsNames: [],
             serial: SerialNumber.positive([UInt8](repeating: 9, count: 16)))
     }

@@ -30,6 +30,7 @@ struct EntryServiceTests {
                     $0.jwtSvidIncludeJti = true
                 }
             }
+            try await server.federate(with: "other.example")
             let created = try #require(try await server.create([sent]).first)
             var expected = sent
             expected.createdAt = 1_800_000_000
@@ -230,6 +231,7 @@ struct EntryServiceTests {
         try await TestServer.run { server in
             var federated = Spire_Api_Types_Entry.example("/a", selectors: ["uid:1", "gid:1"])
             federated.federatesWith = ["other.example"]
+            try await server.federate(with: "other.example")
             var hinted = Spire_Api_Types_Entry.example("/b", parent: .example("/spire/agent/two"), selectors: ["uid:1"])
             hinted.hint = "h"
             hinted.downstream = true
@@ -339,7 +341,9 @@ struct AuthorizedEntriesTests {
     func manyEntries() async throws {
         try await TestServer.run { server in
             let joined = try await server.joinAndPresent()
-            let created = try await server.create((0..<1201).map { .example("/w\($0)", parent: joined.agentID) })
+            // One request may hold a thousand.
+            let drafts = (0..<1201).map { Spire_Api_Types_Entry.example("/w\($0)", parent: joined.agentID) }
+            let created = try await server.create(Array(drafts[..<1000])) + server.create(Array(drafts[1000...]))
             let opening = try await server.node.sync([.init()])
             try #require(opening.count == 1)
             #expect(opening[0].entries.isEmpty)

@@ -8,6 +8,7 @@ import IssuerAPIProtos
 import IssuerDomain
 import IssuerServer
 import Logging
+import NodeAttestation
 import Platform
 import SPIFFE
 import ServiceLifecycle
@@ -32,22 +33,26 @@ struct TestServer: Sendable {
     /// Runs a body against a new issuer.
     static func run(
         legacyAgents: LegacyAgentPolicy = .serve, assurance: AssuranceDefaults = .init(),
-        _ body: @Sendable (TestServer) async throws -> Void
+        nodeAttestors: [any NodeAttestor] = [], _ body: @Sendable (TestServer) async throws -> Void
     ) async throws {
         try await TemporaryFolder.use { folder in
             let clock = ManualClock(start)
-            try await run(in: folder, clock: clock, legacyAgents: legacyAgents, assurance: assurance, body)
+            try await run(
+                in: folder, clock: clock, legacyAgents: legacyAgents, assurance: assurance,
+                nodeAttestors: nodeAttestors, body)
         }
     }
 
     /// Runs a body against an issuer that opens what a folder holds.
     static func run(
         in folder: String, clock: ManualClock, legacyAgents: LegacyAgentPolicy = .serve,
-        assurance: AssuranceDefaults = .init(), _ body: @Sendable (TestServer) async throws -> Void
+        assurance: AssuranceDefaults = .init(), nodeAttestors: [any NodeAttestor] = [],
+        _ body: @Sendable (TestServer) async throws -> Void
     ) async throws {
         let logs = LogCollector()
         let issuer = try await open(
-            folder, clock: clock, legacyAgents: legacyAgents, assurance: assurance, logger: logs.logger())
+            folder, clock: clock, legacyAgents: legacyAgents, assurance: assurance, nodeAttestors: nodeAttestors,
+            logger: logs.logger())
         defer { issuer.close() }
         let (inProcess, peer) = (InProcessTransport(), EmbeddedPeer())
         let services = ServiceGroup(
@@ -76,14 +81,17 @@ struct TestServer: Sendable {
     /// Opens an issuer whose files are all in one folder.
     static func open(
         _ folder: String, trustDomain: String = "example.org", clock: ManualClock,
-        legacyAgents: LegacyAgentPolicy = .serve, assurance: AssuranceDefaults = .init(), logger: Logger
+        legacyAgents: LegacyAgentPolicy = .serve, assurance: AssuranceDefaults = .init(),
+        nodeAttestors: [any NodeAttestor] = [], logger: Logger
     ) async throws -> Issuer {
-        try await Issuer(
-            IssuerConfiguration(
-                trustDomain: try TrustDomain(trustDomain), databasePath: "\(folder)/store.db",
-                keyFolder: "\(folder)/keys", adminSocket: try UnixSocketPath("\(folder)/admin.sock"),
-                assurance: assurance, legacyAgents: legacyAgents),
-            clock: clock, files: LocalFileSystem(), logger: logger)
+        var configuration = IssuerConfiguration(
+            trustDomain: try TrustDomain(trustDomain), databasePath: "\(folder)/store.db",
+            keyFolder: "\(folder)/keys", serverIDPath: "\(folder)/server-id",
+            adminSocket: try UnixSocketPath("\(folder)/admin.sock"),
+            assurance: assurance, legacyAgents: legacyAgents)
+        configuration.nodeAttestors = nodeAttestors.map { attestor in NodeAttestorPlan(attestor.type) { _ in attestor }
+        }
+        return try await Issuer(configuration, clock: clock, files: LocalFileSystem(), logger: logger)
     }
 
     /// Lets a node in by a new token, without presenting it.
@@ -111,6 +119,14 @@ struct TestServer: Sendable {
         let joined = try await join()
         try await present(joined)
         return joined
+    }
+
+    /// Stores a bundle of another trust domain, so that entries may federate with it.
+    func federate(with trustDomain: String) async throws {
+        let results = try await admin.bundle.batchSetFederatedBundle(
+            .with { $0.bundle = [.with { $0.trustDomain = trustDomain }] }
+        ).results
+        #expect(results.map(\.status.code) == [0])
     }
 
     /// Creates entries, all of which must be sound.
@@ -141,6 +157,11 @@ struct Clients: Sendable {
     let incidents: any Mintmark_V1_Incidents.ClientProtocol
     let registration: any Mintmark_V1_Registration.ClientProtocol
     let authorized: any Mintmark_V1_AuthorizedEntries.ClientProtocol
+    let nodes: any Mintmark_V1_Nodes.ClientProtocol
+    let localAuthority: any Spire_Api_Server_Localauthority_V1_LocalAuthority.ClientProtocol
+    let declarations: any Mintmark_V1_Declarations.ClientProtocol
+    let digestSets: any Mintmark_V1_DigestSets.ClientProtocol
+    let templated: any Mintmark_V1_TemplatedSVIDs.ClientProtocol
 
     init(_ client: GRPCClient<some ClientTransport>) {
         entries = Spire_Api_Server_Entry_V1_Entry.Client(wrapping: client)
@@ -151,6 +172,11 @@ struct Clients: Sendable {
         incidents = Mintmark_V1_Incidents.Client(wrapping: client)
         registration = Mintmark_V1_Registration.Client(wrapping: client)
         authorized = Mintmark_V1_AuthorizedEntries.Client(wrapping: client)
+        nodes = Mintmark_V1_Nodes.Client(wrapping: client)
+        localAuthority = Spire_Api_Server_Localauthority_V1_LocalAuthority.Client(wrapping: client)
+        declarations = Mintmark_V1_Declarations.Client(wrapping: client)
+        digestSets = Mintmark_V1_DigestSets.Client(wrapping: client)
+        templated = Mintmark_V1_TemplatedSVIDs.Client(wrapping: client)
     }
 
     /// Asks to be let in.

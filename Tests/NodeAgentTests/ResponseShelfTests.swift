@@ -16,8 +16,8 @@ struct ResponseShelfTests {
     @Test("Made once for a view, and given out in the same storage")
     func once() throws {
         let shelf = ResponseShelf()
-        let first = try Self.get(shelf, .x509Bundles, 1, [1, 2, 3])
-        let second = try Self.get(shelf, .x509Bundles, 1, [9])
+        let first = try Self.get(shelf, .x509Bundles([]), 1, [1, 2, 3])
+        let second = try Self.get(shelf, .x509Bundles([]), 1, [9])
         #expect(second == [1, 2, 3])
         #expect(Self.address(first) == Self.address(second))
     }
@@ -26,7 +26,8 @@ struct ResponseShelfTests {
     func labels() throws {
         let shelf = ResponseShelf()
         let labels: [ResponseShelf.Label] = [
-            .x509Bundles, .jwtBundles, .x509SVIDs(["a"]), .x509SVIDs(["b"]), .x509SVIDs(["a", "b"]),
+            .x509Bundles([]), .x509Bundles(["a"]), .jwtBundles([]), .jwtBundles(["a"]), .x509SVIDs(["a"]),
+            .x509SVIDs(["b"]), .x509SVIDs(["a", "b"]),
             .x509SVIDs(["b", "a"]), .x509SVIDs([]), .x509SVIDs(["ab"]),
         ]
         for (number, label) in labels.enumerated() { _ = try Self.get(shelf, label, 1, [UInt8(number)]) }
@@ -38,22 +39,23 @@ struct ResponseShelfTests {
     @Test("A newer view clears it; an older one neither reads nor writes")
     func revisions() throws {
         let shelf = ResponseShelf()
-        _ = try Self.get(shelf, .x509Bundles, 1, [1])
-        #expect(try Self.get(shelf, .x509Bundles, 2, [2]) == [2])
-        #expect(try Self.get(shelf, .x509Bundles, 1, [3]) == [3])
-        #expect(try Self.get(shelf, .x509Bundles, 2, [4]) == [2])
+        _ = try Self.get(shelf, .x509Bundles([]), 1, [1])
+        #expect(try Self.get(shelf, .x509Bundles([]), 2, [2]) == [2])
+        #expect(try Self.get(shelf, .x509Bundles([]), 1, [3]) == [3])
+        #expect(try Self.get(shelf, .x509Bundles([]), 2, [4]) == [2])
         // What only the older view had is not kept from one to the next.
-        #expect(try Self.get(shelf, .jwtBundles, 3, [5]) == [5])
-        #expect(try Self.get(shelf, .x509Bundles, 3, [6]) == [6])
+        #expect(try Self.get(shelf, .jwtBundles([]), 3, [5]) == [5])
+        #expect(try Self.get(shelf, .x509Bundles([]), 3, [6]) == [6])
     }
 
     @Test("What cannot be made is not kept")
     func failure() throws {
         let shelf = ResponseShelf()
         #expect(throws: CallStatus.self) {
-            try shelf.message(.jwtBundles, revision: 1) { () throws(CallStatus) in throw CallStatus(.internal, "no") }
+            try shelf.message(.jwtBundles([]), revision: 1) { () throws(CallStatus) in throw CallStatus(.internal, "no")
+            }
         }
-        #expect(try Self.get(shelf, .jwtBundles, 1, [1]) == [1])
+        #expect(try Self.get(shelf, .jwtBundles([]), 1, [1]) == [1])
     }
 
     @Test("Bounded: at 4,096 it starts anew, and goes on answering")

@@ -210,6 +210,79 @@ struct SQLiteStoreFileTests {
         }
     }
 
+    @Test("Authorities of the version before servers had IDs are nobody's yet, and keep all else")
+    func migratesAuthorities() async throws {
+        try await TemporaryFolder.use { folder in
+            let path = "\(folder)/store.db"
+            let records = [
+                Sample.authority("a", server: nil), Sample.authority("b", .x509, .prepared, server: nil),
+                Sample.authority("c", .jwt, server: nil), Sample.authority("d", .jwt, .retired, server: nil),
+            ]
+            let store = try open(path)
+            let sequence = try await store.apply(records.map { AuthorityChange.put($0) })
+            try store.close()
+            try edit(
+                path,
+                """
+                DROP TABLE authorities;
+                CREATE TABLE authorities (
+                    id TEXT PRIMARY KEY,
+                    kind TEXT NOT NULL,
+                    state TEXT NOT NULL,
+                    not_before INTEGER NOT NULL,
+                    not_after INTEGER NOT NULL,
+                    key_name TEXT NOT NULL UNIQUE,
+                    public_der BLOB NOT NULL
+                ) WITHOUT ROWID, STRICT;
+                CREATE UNIQUE INDEX one_active_authority ON authorities (kind) WHERE state = 'active';
+                DELETE FROM grdb_migrations WHERE identifier = '3 authorities of several servers';
+                """)
+            let start = Sample.start.timeIntervalSince1970
+            for record in records {
+                try edit(
+                    path,
+                    """
+                    INSERT INTO authorities VALUES ('\(record.id)', '\(record.kind.rawValue)', '\(record.state.rawValue)',
+                        \(Int(start)), \(Int(start) + 86400), '\(record.keyName ?? "")', x'300300FF80');
+                    """)
+            }
+            let loaded = try await open(path).loadAuthorities()
+            #expect(Set(loaded.authorities) == Set(records))
+            #expect(loaded.sequence == sequence)
+        }
+    }
+
+    @Test(
+        "An authority that cannot be is damage",
+        arguments: [
+            "state = 'published'", "state = 'gone'", "kind = 'wit'", "server_id = 'me'", "chain = 'no list'",
+            #"chain = '["no base64"]'"#,
+        ])
+    func impossibleAuthorities(change: String) async throws {
+        try await TemporaryFolder.use { folder in
+            let path = "\(folder)/store.db"
+            let store = try open(path)
+            _ = try await store.apply([AuthorityChange.put(Sample.authority("a"))])
+            try store.close()
+            try edit(path, "UPDATE authorities SET \(change)")
+            let reopened = try open(path)
+            await #expect(throws: StoreError.self) { try await reopened.loadAuthorities() }
+        }
+    }
+
+    @Test(
+        "An authority without what its origin asks for is never written",
+        arguments: ["server_id = NULL", "key_name = NULL", "origin = 'upstream'"])
+    func impossibleOrigins(change: String) async throws {
+        try await TemporaryFolder.use { folder in
+            let path = "\(folder)/store.db"
+            let store = try open(path)
+            _ = try await store.apply([AuthorityChange.put(Sample.authority("a"))])
+            try store.close()
+            #expect(throws: DatabaseError.self) { try edit(path, "UPDATE authorities SET \(change)") }
+        }
+    }
+
     @Test("A level that is none is damage", arguments: ["min_assurance = 4", "min_assurance = -1", "allows_jit = 2"])
     func impossibleTerms(change: String) async throws {
         try await TemporaryFolder.use { folder in
@@ -218,6 +291,55 @@ struct SQLiteStoreFileTests {
             _ = try await store.apply([.put(try Sample.entry("a"))])
             try store.close()
             #expect(throws: DatabaseError.self) { try edit(path, "UPDATE entries SET \(change)") }
+        }
+    }
+
+    @Test("Entries of the version before details keep all they said, and get nothing that narrows them")
+    func migratesDetails() async throws {
+        try await TemporaryFolder.use { folder in
+            let path = "\(folder)/store.db"
+            var entries = [try Sample.fullEntry("full"), try Sample.entry("plain", revision: 3)]
+            let store = try open(path)
+            _ = try await store.apply(entries.map { EntryChange.put($0) })
+            try store.close()
+            let queue = try DatabaseQueue(path: path)
+            try await queue.write { db in
+                for column in [
+                    "description", "owner", "purpose", "labels", "class", "not_before", "is_disabled", "audiences",
+                    "key_type", "has_instance_keys", "id_template", "any_of", "none_of", "digest_sets",
+                ] { try db.execute(sql: "ALTER TABLE entries DROP COLUMN \(column)") }
+                try db.execute(
+                    sql: """
+                        DROP TABLE digest_set_versions;
+                        DROP TABLE digest_sets;
+                        DELETE FROM grdb_migrations WHERE identifier = '5 details of entries';
+                        """)
+            }
+            try queue.close()
+            for index in entries.indices { entries[index].contents.details = EntryDetails() }
+            let migrated = try open(path)
+            let loaded = try await migrated.loadEntries()
+            #expect(Set(loaded.entries) == Set(entries))
+            #expect(loaded.revision == 2)
+            #expect(try await migrated.loadDigestSets().isEmpty)
+            entries[1].contents.details = try Sample.fullDetails()
+            #expect(try await migrated.apply([.put(entries[1])]) == 3)
+            #expect(try await Set(open(path).loadEntries().entries) == Set(entries))
+        }
+    }
+
+    @Test(
+        "Details that are none are damage, not a crash",
+        arguments: [
+            "labels = '[]'", "labels = '{\"a\": 1}'", "audiences = '{}'", "any_of = '[[1]]'", "any_of = 'x'",
+            "none_of = '[\"x\"]'", "id_template = 'no place'", "digest_sets = '7'",
+        ])
+    func damagedDetails(change: String) async throws {
+        try await withStore { store, path in
+            _ = try await store.apply([EntryChange.put(try Sample.fullEntry())])
+            try edit(path, "UPDATE entries SET \(change)")
+            let error = await #expect(throws: StoreError.self) { try await store.loadEntries() }
+            #expect(error.map(Refusal.init) == .corrupt)
         }
     }
 
@@ -294,7 +416,7 @@ struct SQLiteStoreFileTests {
 
     /// The case of a ``StoreError``, whatever its detail says.
     enum Refusal: Error, Equatable {
-        case corrupt, full, tooNew, readOnly, otherTrustDomain, failed
+        case corrupt, full, tooNew, readOnly, otherTrustDomain, outsideScope, failed
 
         init(_ error: StoreError) {
             self =
@@ -304,6 +426,7 @@ struct SQLiteStoreFileTests {
                 case .tooNew: .tooNew
                 case .readOnly: .readOnly
                 case .otherTrustDomain: .otherTrustDomain
+                case .outsideScope: .outsideScope
                 case .failed: .failed
                 }
         }

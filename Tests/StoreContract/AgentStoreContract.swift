@@ -34,8 +34,8 @@ package enum AgentStoreContract {
             let (one, other) = (try Sample.agent("one"), try Sample.agent("other"))
             try await store.put(one)
             try await store.put(other)
-            #expect(try await store.deleteAgent(one.id))
-            #expect(try await !store.deleteAgent(one.id))
+            #expect(try await store.deleteAgent(one.id) != nil)
+            #expect(try await store.deleteAgent(one.id) == nil)
             #expect(try await open().loadAgents() == [other])
         },
         StoreBehaviour("agents do not move the revision") { open in
@@ -64,23 +64,28 @@ package enum AgentStoreContract {
             }
             #expect(try await store.joinToken(digest: token.digest) == token)
         },
-        StoreBehaviour("redeeming a token uses it up and writes its agent") { open in
+        StoreBehaviour("redeeming a token uses it up, writes its agent and keeps who used it") { open in
             let store = try await open()
             let (token, agent) = (try Sample.token(1), try Sample.agent("one"))
             try await store.put(token)
-            #expect(try await store.redeem(tokenDigest: token.digest, for: agent))
+            #expect(try await store.redeem(tokenDigest: token.digest, as: Sample.redemption(5), for: agent) != nil)
             let reopened = try await open()
-            #expect(try await reopened.joinToken(digest: token.digest) == nil)
+            #expect(try await reopened.joinToken(digest: token.digest)?.redemption == Sample.redemption(5))
             #expect(try await reopened.loadAgents() == [agent])
         },
-        StoreBehaviour("redeeming a token that is not there writes nothing") { open in
+        StoreBehaviour("redeeming a token that is used or not there writes nothing") { open in
             let store = try await open()
             let (token, agent) = (try Sample.token(1), try Sample.agent("one"))
             try await store.put(token)
-            #expect(try await store.redeem(tokenDigest: token.digest, for: agent))
-            #expect(try await !store.redeem(tokenDigest: token.digest, for: try Sample.agent("late")))
-            #expect(try await !store.redeem(tokenDigest: [1, 2, 3], for: try Sample.agent("stranger")))
+            #expect(try await store.redeem(tokenDigest: token.digest, as: Sample.redemption(5), for: agent) != nil)
+            let late = try await store.redeem(
+                tokenDigest: token.digest, as: Sample.redemption(6), for: try Sample.agent("late"))
+            #expect(late == nil)
+            let stranger = try await store.redeem(
+                tokenDigest: [1, 2, 3], as: Sample.redemption(7), for: try Sample.agent("stranger"))
+            #expect(stranger == nil)
             #expect(try await store.loadAgents() == [agent])
+            #expect(try await store.joinToken(digest: token.digest)?.redemption == Sample.redemption(5))
         },
         StoreBehaviour("of many who redeem one token at once exactly one wins, and only its agent is written") { open in
             let store = try await open()
@@ -90,7 +95,9 @@ package enum AgentStoreContract {
                 for number in 0..<32 {
                     group.addTask {
                         let agent = try Sample.agent("racer", serial: "40\(number)")
-                        return try await store.redeem(tokenDigest: token.digest, for: agent) ? agent.serial : nil
+                        let revision = try await store.redeem(
+                            tokenDigest: token.digest, as: Sample.redemption(UInt8(number)), for: agent)
+                        return revision == nil ? nil : agent.serial
                     }
                 }
                 return try await group.reduce(into: [String]()) { if let serial = $1 { $0.append(serial) } }
@@ -98,16 +105,50 @@ package enum AgentStoreContract {
             #expect(winners.count == 1)
             #expect(try await store.loadAgents().map(\.serial) == winners)
         },
-        StoreBehaviour("pruning drops tokens that ended before the instant, and no others") { open in
+        StoreBehaviour("pruning drops tokens that ended before the instant, and keeps those used of late") { open in
             let store = try await open()
             let over = try Sample.token(1, expiresAt: Sample.start - 1)
             let now = try Sample.token(2, expiresAt: Sample.start)
             let later = try Sample.token(3, expiresAt: Sample.start + 1)
-            for token in [over, now, later] { try await store.put(token) }
-            try await store.pruneTokens(expiredBefore: Sample.start)
+            let (usedLong, usedOfLate) = (
+                try Sample.token(4, expiresAt: Sample.start - 1), try Sample.token(5, expiresAt: Sample.start - 1)
+            )
+            for token in [over, now, later, usedLong, usedOfLate] { try await store.put(token) }
+            for (token, used) in [(usedLong, Sample.start - 700), (usedOfLate, Sample.start - 500)] {
+                let redemption = JoinTokenRedemption(keyDigest: [1], at: used)
+                let agent = try Sample.agent("user\(token.digest[0])")
+                #expect(try await store.redeem(tokenDigest: token.digest, as: redemption, for: agent) != nil)
+            }
+            try await store.pruneTokens(expiredBefore: Sample.start, redeemedBefore: Sample.start - 600)
             #expect(try await store.joinToken(digest: over.digest) == nil)
             #expect(try await store.joinToken(digest: now.digest) == now)
             #expect(try await store.joinToken(digest: later.digest) == later)
+            #expect(try await store.joinToken(digest: usedLong.digest) == nil)
+            #expect(try await store.joinToken(digest: usedOfLate.digest)?.redemption != nil)
+        },
+        StoreBehaviour("each use of a token, ban and eviction raises the security revision, and nothing else does") {
+            open in
+            let store = try await open()
+            #expect(try await store.securityRevision() == 0)
+            let (token, agent) = (try Sample.token(1), try Sample.agent("one"))
+            try await store.put(token)
+            try await store.put(agent)
+            #expect(try await store.securityRevision() == 0)
+            #expect(try await store.redeem(tokenDigest: token.digest, as: Sample.redemption(5), for: agent) == 1)
+            #expect(try await store.redeem(tokenDigest: token.digest, as: Sample.redemption(5), for: agent) == nil)
+            #expect(try await store.ban(agent) == 2)
+            #expect(try await store.deleteAgent(agent.id) == 3)
+            #expect(try await store.deleteAgent(agent.id) == nil)
+            #expect(try await open().securityRevision() == 3)
+        },
+        StoreBehaviour("accepting a rollback drops every token and goes on from the revision given") { open in
+            let store = try await open()
+            for byte in 1...3 { try await store.put(try Sample.token(UInt8(byte))) }
+            #expect(try await store.acceptRollback(to: 40) == 3)
+            #expect(try await store.joinToken(digest: try Sample.token(1).digest) == nil)
+            #expect(try await open().securityRevision() == 40)
+            #expect(try await store.acceptRollback(to: 7) == 0)
+            #expect(try await store.securityRevision() == 40)
         },
     ]
 }

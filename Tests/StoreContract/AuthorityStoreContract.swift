@@ -1,3 +1,4 @@
+internal import Foundation
 internal import IssuerDomain
 internal import Testing
 
@@ -33,7 +34,7 @@ package enum AuthorityStoreContract {
             #expect(try await store.loadAuthorities().sequence == first)
             let second = try await store.apply([AuthorityChange.put(Sample.authority("b", .x509, .prepared))])
             #expect(second > first)
-            let third = try await store.apply([AuthorityChange.delete(id: "b")])
+            let third = try await store.apply([AuthorityChange.delete(.x509, id: "b")])
             #expect(third > second)
             #expect(try await open().loadAuthorities().sequence == third)
         },
@@ -42,7 +43,7 @@ package enum AuthorityStoreContract {
             let standing = [Sample.authority("a", .x509), Sample.authority("j", .jwt)]
             let sequence = try await store.apply(standing.map { AuthorityChange.put($0) })
             let batch: [AuthorityChange] = [
-                .put(Sample.authority("new", .x509, .prepared)), .delete(id: "j"),
+                .put(Sample.authority("new", .x509, .prepared)), .delete(.jwt, id: "j"),
                 .put(Sample.authority("usurper", .x509, .active)),
             ]
             await #expect(throws: StoreError.self) { try await store.apply(batch) }
@@ -55,12 +56,14 @@ package enum AuthorityStoreContract {
             let store = try await open()
             var (old, new) = (Sample.authority("old"), Sample.authority("new", .x509, .prepared))
             _ = try await store.apply([AuthorityChange.put(old), AuthorityChange.put(new)])
-            (old.state, new.state) = (.retired, .active)
+            try old.take(.retire)
+            try new.take(.activate)
             _ = try await store.apply([AuthorityChange.put(new), AuthorityChange.put(old)])
             #expect(try await Set(store.loadAuthorities().authorities) == [old, new])
             var next = Sample.authority("next", .x509, .prepared)
             _ = try await store.apply([AuthorityChange.put(next)])
-            (new.state, next.state) = (.retired, .active)
+            try new.take(.retire)
+            try next.take(.activate)
             _ = try await store.apply([AuthorityChange.put(new), AuthorityChange.put(next)])
             #expect(try await Set(open().loadAuthorities().authorities) == [old, new, next])
         },
@@ -68,18 +71,69 @@ package enum AuthorityStoreContract {
             let store = try await open()
             _ = try await store.apply([AuthorityChange.put(Sample.authority("a"))])
             let heir = Sample.authority("b")
-            _ = try await store.apply([.delete(id: "a"), AuthorityChange.put(heir)])
+            _ = try await store.apply([.delete(.x509, id: "a"), AuthorityChange.put(heir)])
             #expect(try await open().loadAuthorities().authorities == [heir])
         },
-        StoreBehaviour("putting an authority again changes its state alone") { open in
+        StoreBehaviour("putting an authority again changes its state and its server alone") { open in
             let store = try await open()
-            let record = Sample.authority("a")
+            var record = Sample.authority("a")
             _ = try await store.apply([AuthorityChange.put(record)])
-            var forged = Sample.authority("a", .x509, .retired, lifetime: 999_999_999)
+            let forged = Sample.authority("a", .x509, .retired, lifetime: 999_999_999)
             _ = try await store.apply([AuthorityChange.put(forged)])
-            forged = record
-            forged.state = .retired
-            #expect(try await open().loadAuthorities().authorities == [forged])
+            try record.take(.retire)
+            #expect(try await open().loadAuthorities().authorities == [record])
+        },
+        StoreBehaviour("each of several servers has an active authority of its own, and no second one") { open in
+            let store = try await open()
+            let records = [
+                Sample.authority("a"), Sample.authority("b", server: Sample.otherServer),
+                Sample.authority("c", server: nil), Sample.authority("d", .jwt, server: Sample.otherServer),
+            ]
+            _ = try await store.apply(records.map { AuthorityChange.put($0) })
+            #expect(try await Set(open().loadAuthorities().authorities) == Set(records))
+            for server in [Sample.server, Sample.otherServer, nil] {
+                await #expect(throws: StoreError.self) {
+                    try await store.apply([AuthorityChange.put(Sample.authority("second", server: server))])
+                }
+            }
+            #expect(try await Set(open().loadAuthorities().authorities) == Set(records))
+        },
+        StoreBehaviour("a record of before servers had IDs can be claimed by one") { open in
+            let store = try await open()
+            _ = try await store.apply([AuthorityChange.put(Sample.authority("a", server: nil))])
+            _ = try await store.apply([AuthorityChange.put(Sample.authority("a"))])
+            #expect(try await open().loadAuthorities().authorities == [Sample.authority("a")])
+        },
+        StoreBehaviour("authorities of others come back with their chain, their origin and without an end") { open in
+            let store = try await open()
+            let records = [
+                AuthorityRecord(
+                    id: "kid \u{E9}", kind: .jwt, state: .published, origin: .downstream, notBefore: Sample.start,
+                    notAfter: .distantFuture, publicDER: [0x30, 0x00]),
+                AuthorityRecord(
+                    id: "sha256:aa", kind: .x509, state: .tainted, origin: .upstream, notBefore: Sample.start,
+                    notAfter: Sample.start + 60, publicDER: [0x30, 0x01, 0x00]),
+                AuthorityRecord(
+                    id: "sha256:bb", kind: .x509, state: .revoked, origin: .appended, notBefore: Sample.start,
+                    notAfter: Sample.start + 60, publicDER: [0x30, 0x01, 0x01]),
+                AuthorityRecord(
+                    id: "aa", kind: .x509, state: .active, origin: .server(Sample.server, keyName: "x509-aa"),
+                    notBefore: Sample.start, notAfter: Sample.start + 60, publicDER: [0x30, 0x01, 0x02],
+                    chain: [[0x30, 0x00], [0xFF, 0x00, 0x80]], upstreamKeyID: "0a0b"),
+            ]
+            _ = try await store.apply(records.map { AuthorityChange.put($0) })
+            #expect(try await Set(open().loadAuthorities().authorities) == Set(records))
+        },
+        StoreBehaviour("one ID can stand for an X.509 and a JWT authority, which are changed apart") { open in
+            let store = try await open()
+            let x509 = Sample.authority("same", .x509)
+            let jwt = AuthorityRecord(
+                id: "same", kind: .jwt, state: .published, origin: .downstream, notBefore: Sample.start,
+                notAfter: Sample.start + 60, publicDER: [0x30, 0x00])
+            _ = try await store.apply([AuthorityChange.put(x509), AuthorityChange.put(jwt)])
+            #expect(try await Set(store.loadAuthorities().authorities) == [x509, jwt])
+            _ = try await store.apply([AuthorityChange.delete(.jwt, id: "same")])
+            #expect(try await open().loadAuthorities().authorities == [x509])
         },
     ]
 }

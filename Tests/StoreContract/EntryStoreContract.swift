@@ -67,6 +67,38 @@ package enum EntryStoreContract {
             #expect(try await store.apply(entries.map { EntryChange.put($0) }) == 4)
             #expect(try await Set(store.loadEntries().entries) == Set(entries))
         },
+        StoreBehaviour("entries of one batch trade their keys") { open in
+            let store = try await open()
+            let (one, other) = (try Sample.entry("a", path: "/x"), try Sample.entry("b", path: "/y"))
+            _ = try await store.apply([EntryChange.put(one), .put(other)])
+            let traded = [
+                Entry(id: "a", contents: other.contents, revision: 1, createdAt: one.createdAt),
+                Entry(id: "b", contents: one.contents, revision: 1, createdAt: other.createdAt),
+            ]
+            #expect(try await store.apply(traded.map { EntryChange.put($0) }) == 4)
+            #expect(try await Set(open().loadEntries().entries) == Set(traded))
+        },
+        StoreBehaviour("the same entry put twice in one batch is what it was put to last") { open in
+            let store = try await open()
+            var entry = try Sample.entry("a")
+            let first = entry
+            entry.contents.hint = "last"
+            _ = try await store.apply([EntryChange.put(first), .put(entry)])
+            #expect(try await open().loadEntries().entries == [entry])
+        },
+        StoreBehaviour("a digest set comes back with its versions, and goes with all of them") { open in
+            let store = try await open()
+            #expect(try await store.loadDigestSets().isEmpty)
+            let set = Sample.digestSet()
+            #expect(
+                try await store.apply([EntryChange.putDigestSet(set), .putDigestSet(Sample.digestSet("other"))]) == 2)
+            #expect(try await Set(open().loadDigestSets()) == [set, Sample.digestSet("other")])
+            let cut = DigestSet(name: set.name, keeps: 0, grace: .zero, versions: [set.versions[1]])
+            _ = try await store.apply([EntryChange.putDigestSet(cut), .deleteDigestSet(name: "other")])
+            let reopened = try await open()
+            #expect(try await reopened.loadDigestSets() == [cut])
+            #expect(try await reopened.loadEntries().revision == 4)
+        },
         StoreBehaviour("concurrent changes get distinct revisions without gaps") { open in
             let store = try await open()
             let count = 40

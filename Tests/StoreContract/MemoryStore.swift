@@ -4,12 +4,21 @@ package import SPIFFE
 internal import Synchronization
 
 /// The ports in memory, by the same contract as the real stores; writes can be held up or made to fail.
-package final class MemoryStore: EntryStore, AgentStore, AuthorityStore {
+package final class MemoryStore: EntryStore, AgentStore, AuthorityStore, FederationStore {
+    private struct AuthorityKey: Hashable {
+        let kind: AuthorityRecord.Kind
+        let id: String
+    }
+
     private struct State {
         var entries: [String: Entry] = [:]
+        var digestSets: [String: DigestSet] = [:]
         var agents: [SPIFFEID: AttestedAgent] = [:]
         var tokens: [[UInt8]: JoinTokenRecord] = [:]
-        var authorities: [String: AuthorityRecord] = [:]
+        var securityRevision: UInt64 = 0
+        var authorities: [AuthorityKey: AuthorityRecord] = [:]
+        var bundles: [TrustDomain: FederatedBundle] = [:]
+        var relationships: [TrustDomain: FederationRelationship] = [:]
         var revision: UInt64 = 0
         var sequence: UInt64 = 0
         var failure: StoreError?
@@ -17,6 +26,10 @@ package final class MemoryStore: EntryStore, AgentStore, AuthorityStore {
     }
 
     private let state = Mutex(State())
+    let ledger = MemoryLedger()
+
+    /// What writes fail with.
+    var failure: StoreError? { state.withLock { $0.failure } }
 
     /// Holds up writes while it is shut.
     package let gate = Gate()
@@ -33,16 +46,51 @@ package final class MemoryStore: EntryStore, AgentStore, AuthorityStore {
         state.withLock { (Array($0.entries.values), $0.revision) }
     }
 
+    package func loadDigestSets() async throws(StoreError) -> [DigestSet] {
+        state.withLock { Array($0.digestSets.values) }
+    }
+
     package func apply(_ changes: [EntryChange]) async throws(StoreError) -> UInt64 {
         try await write { state throws(StoreError) in
+            try Self.apply(changes, to: &state)
+            return state.revision
+        }
+    }
+
+    private static func apply(_ changes: [EntryChange], to state: inout State) throws(StoreError) {
+        for change in changes {
+            state.revision += 1
+            switch change {
+            case .put(let entry): state.entries[entry.id] = entry
+            case .delete(let id): state.entries[id] = nil
+            case .putDigestSet(let set): state.digestSets[set.name] = set
+            case .deleteDigestSet(let name): state.digestSets[name] = nil
+            }
+        }
+        // Only what all of them come to has to keep keys unique.
+        for case .put(let entry) in changes where state.entries[entry.id] == entry {
+            let twin = state.entries.values.first { $0.contents.key == entry.contents.key && $0.id != entry.id }
+            if let twin { throw .failed(detail: "the key is that of \(twin.id)") }
+        }
+    }
+
+    package func loadFederation() async throws(StoreError) -> (
+        bundles: [FederatedBundle], relationships: [FederationRelationship]
+    ) {
+        state.withLock { (Array($0.bundles.values), Array($0.relationships.values)) }
+    }
+
+    package func apply(_ changes: [FederationChange], entries: [EntryChange]) async throws(StoreError) -> UInt64 {
+        try await write { state throws(StoreError) in
+            try Self.apply(entries, to: &state)
             for change in changes {
                 state.revision += 1
                 switch change {
-                case .put(let entry):
-                    let twin = state.entries.values.first { $0.contents.key == entry.contents.key && $0.id != entry.id }
-                    if let twin { throw .failed(detail: "the key is that of \(twin.id)") }
-                    state.entries[entry.id] = entry
-                case .delete(let id): state.entries[id] = nil
+                case .putBundle(let bundle): state.bundles[bundle.trustDomain] = bundle
+                case .deleteBundle(let domain): state.bundles[domain] = nil
+                case .putRelationship(let relationship):
+                    state.relationships[relationship.trustDomain] = relationship
+                case .deleteRelationship(let domain): state.relationships[domain] = nil
                 }
             }
             return state.revision
@@ -57,8 +105,20 @@ package final class MemoryStore: EntryStore, AgentStore, AuthorityStore {
         try await write { state throws(StoreError) in state.agents[agent.id] = agent }
     }
 
-    package func deleteAgent(_ id: SPIFFEID) async throws(StoreError) -> Bool {
-        try await write { state throws(StoreError) in state.agents.removeValue(forKey: id) != nil }
+    package func ban(_ agent: AttestedAgent) async throws(StoreError) -> UInt64 {
+        try await write { state throws(StoreError) in
+            state.agents[agent.id] = agent
+            state.securityRevision += 1
+            return state.securityRevision
+        }
+    }
+
+    package func deleteAgent(_ id: SPIFFEID) async throws(StoreError) -> UInt64? {
+        try await write { state throws(StoreError) in
+            guard state.agents.removeValue(forKey: id) != nil else { return nil }
+            state.securityRevision += 1
+            return state.securityRevision
+        }
     }
 
     package func put(_ token: JoinTokenRecord) async throws(StoreError) {
@@ -72,17 +132,36 @@ package final class MemoryStore: EntryStore, AgentStore, AuthorityStore {
         state.withLock { $0.tokens[digest] }
     }
 
-    package func redeem(tokenDigest: [UInt8], for agent: AttestedAgent) async throws(StoreError) -> Bool {
+    package func redeem(
+        tokenDigest: [UInt8], as redemption: JoinTokenRedemption, for agent: AttestedAgent
+    ) async throws(StoreError) -> UInt64? {
         try await write { state throws(StoreError) in
-            guard state.tokens.removeValue(forKey: tokenDigest) != nil else { return false }
+            guard let token = state.tokens[tokenDigest], token.redemption == nil else { return nil }
+            state.tokens[tokenDigest]?.redemption = redemption
             state.agents[agent.id] = agent
-            return true
+            state.securityRevision += 1
+            return state.securityRevision
         }
     }
 
-    package func pruneTokens(expiredBefore instant: Date) async throws(StoreError) {
+    package func pruneTokens(
+        expiredBefore instant: Date, redeemedBefore redeemed: Date
+    ) async throws(StoreError) {
         try await write { state throws(StoreError) in
-            state.tokens = state.tokens.filter { $0.value.expiresAt >= instant }
+            state.tokens = state.tokens.filter { token in
+                token.value.expiresAt >= instant || token.value.redemption.map { $0.at >= redeemed } ?? false
+            }
+        }
+    }
+
+    package func securityRevision() async throws(StoreError) -> UInt64 { state.withLock { $0.securityRevision } }
+
+    package func acceptRollback(to revision: UInt64) async throws(StoreError) -> Int {
+        try await write { state throws(StoreError) in
+            let dropped = state.tokens.count
+            state.tokens = [:]
+            state.securityRevision = max(revision, state.securityRevision)
+            return dropped
         }
     }
 
@@ -95,19 +174,21 @@ package final class MemoryStore: EntryStore, AgentStore, AuthorityStore {
             for change in changes {
                 state.revision += 1
                 switch change {
-                case .put(var record):
-                    if let known = state.authorities[record.id] {
-                        let asked = record.state
-                        record = known
-                        record.state = asked
-                    }
-                    state.authorities[record.id] = record
-                case .delete(let id): state.authorities[id] = nil
+                case .put(let record):
+                    let key = AuthorityKey(kind: record.kind, id: record.id)
+                    let known = state.authorities[key] ?? record
+                    state.authorities[key] = AuthorityRecord(
+                        id: known.id, kind: known.kind, state: record.state, origin: record.origin,
+                        notBefore: known.notBefore, notAfter: known.notAfter, publicDER: known.publicDER,
+                        chain: known.chain, upstreamKeyID: known.upstreamKeyID)
+                case .delete(let kind, let id): state.authorities[AuthorityKey(kind: kind, id: id)] = nil
                 }
             }
-            for kind in AuthorityRecord.Kind.allCases {
-                let active = state.authorities.values.count { $0.kind == kind && $0.state == .active }
-                guard active <= 1 else { throw .failed(detail: "two active authorities") }
+            var signers: Set<String> = []
+            for record in state.authorities.values where record.state == .active {
+                guard case .server(let server, _) = record.origin,
+                    signers.insert("\(record.kind) \(server?.description ?? "")").inserted
+                else { throw .failed(detail: "two active authorities") }
             }
             state.sequence = state.revision
             return state.sequence

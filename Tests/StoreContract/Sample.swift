@@ -40,7 +40,42 @@ package enum Sample {
         entry.contents.prefetchesX509 = false
         entry.contents.includesJTI = true
         entry.contents.terms = AssuranceTerms(minimum: .measuredExec, allowsJIT: true)
+        entry.contents.details = try fullDetails()
         return entry
+    }
+
+    /// Details in which no field has its default.
+    package static func fullDetails() throws -> EntryDetails {
+        var details = EntryDetails()
+        details.description = "Reviews; 'quoted' \"twice\""
+        details.owner = "team-näme"
+        details.purpose = "code review"
+        details.labels = ["managed-by": "folder", "env/stage": "prod, {not} [json]"]
+        details.entryClass = .agent
+        details.notBefore = start - 60
+        details.isDisabled = true
+        details.audiences = ["api", "https://a.example/ä"]
+        details.keyType = .ecP384
+        details.hasInstanceKeys = true
+        details.template = try IDTemplate(parsing: "users/u-{unix:user}.x")
+        details.rules = SelectorRules(
+            anyOf: [
+                try ["unix:path:/a", "unix:path:/b, c"].map { try Selector(parsing: $0) },
+                [try Selector(parsing: "unix:gid:7")],
+            ], noneOf: [try Selector(parsing: "unix:gid:0")], digestSets: ["release", "tools"])
+        return details
+    }
+
+    /// A digest set with two versions.
+    package static func digestSet(_ name: String = "release") -> DigestSet {
+        DigestSet(
+            name: name, keeps: 2, grace: .seconds(3600),
+            versions: [
+                .init(number: 3, digests: [String(repeating: "a", count: 64)], createdAt: start - 100),
+                .init(
+                    number: 4, digests: [String(repeating: "b", count: 64), String(repeating: "c", count: 64)],
+                    createdAt: start),
+            ])
     }
 
     /// An agent that just joined.
@@ -59,6 +94,7 @@ package enum Sample {
         agent.pendingSerial = "40cc"
         agent.isBanned = true
         agent.version = "0.1.0-\u{E9}"
+        agent.nodeKey = [0x30, 0x59, 0x00, 0xFF]
         return agent
     }
 
@@ -69,13 +105,22 @@ package enum Sample {
             agentID: try id("/spire/agent/join_token/\(byte)"))
     }
 
+    /// A use of a token.
+    package static func redemption(_ byte: UInt8) -> JoinTokenRedemption {
+        JoinTokenRedemption(keyDigest: [UInt8](repeating: byte, count: 32), at: start)
+    }
+
     /// An authority; its public part is no real key, which is nothing to a store.
     package static func authority(
         _ id: String, _ kind: AuthorityRecord.Kind = .x509, _ state: AuthorityRecord.State = .active,
-        notBefore: Date = start, lifetime: TimeInterval = 86_400
+        server: ServerID? = server, notBefore: Date = start, lifetime: TimeInterval = 86_400
     ) -> AuthorityRecord {
         AuthorityRecord(
-            id: id, kind: kind, state: state, notBefore: notBefore, notAfter: notBefore + lifetime,
-            keyName: "\(kind.rawValue)-\(id)", publicDER: [0x30, 0x03, 0x00, 0xFF, 0x80])
+            id: id, kind: kind, state: state, origin: .server(server, keyName: "\(kind.rawValue)-\(id)"),
+            notBefore: notBefore, notAfter: notBefore + lifetime, publicDER: [0x30, 0x03, 0x00, 0xFF, 0x80])
     }
+
+    /// The server that tests speak of, and another one.
+    package static let server = ServerID("0b7c5a1e-0000-4000-8000-000000000001")
+    package static let otherServer = ServerID("0b7c5a1e-0000-4000-8000-000000000002")
 }

@@ -2,7 +2,8 @@ package import IssuerDomain
 internal import Testing
 
 /// Everything the issuer keeps, in one place.
-package typealias IssuerStore = AgentStore & AuthorityStore & EntryStore
+package typealias IssuerStore = AgentStore & ApprovalStore & AuthorityStore & EntryStore & FederationStore
+    & IssuanceRecords
 
 /// Opens one place of storage.
 ///
@@ -30,5 +31,6 @@ package struct StoreBehaviour: Sendable, CustomTestStringConvertible {
     /// Every behaviour of every port.
     package static var all: [StoreBehaviour] {
         EntryStoreContract.behaviours + AgentStoreContract.behaviours + AuthorityStoreContract.behaviours
+            + FederationStoreContract.behaviours + LedgerContract.behaviours
     }
 }

@@ -11,6 +11,7 @@ package struct ConfigurationFile: Sendable {
     private let present: Set<String>
     private let keys: [String: ConfigurationKey]
     private let source: String
+    private let root: JSONValue
 
     /// Reads a file.
     ///
@@ -25,20 +26,25 @@ package struct ConfigurationFile: Sendable {
     ) async throws(Failure) {
         source = path
         self.keys = Dictionary(keys.map { ($0.name, $0) }, uniquingKeysWith: { one, _ in one })
-        let names = try Self.keyNames(in: path)
+        root = try Self.contents(of: path)
         let known = keys.map(\.name)
+        let names = Self.names(in: root, known: Set(known))
         for name in names where !known.contains(name) {
+            if known.contains(where: { $0.hasPrefix("\(name).") }) {
+                throw Failure(
+                    .configuration, "\(path): '\(name)' is a block, and this is a single value",
+                    hint: "write its keys below it, indented; 'mintmark server config' lists them")
+            }
             let hint =
                 Self.nearest(to: name, among: known).map { "did you mean '\($0)'?" }
                 ?? "known keys: \(known.joined(separator: ", "))"
             throw Failure(.configuration, "\(path): unknown key '\(name)'", hint: hint)
         }
-        let overridden = known.filter { environment["\(prefix)_\($0.uppercased())"] != nil }
-        present = Set(names).union(overridden)
+        let overridden = keys.filter { environment["\(prefix)_\($0.environmentName)"] != nil }
+        present = Set(names).union(overridden.map(\.name))
         let overrides = Dictionary(
-            uniqueKeysWithValues: overridden.map {
-                ($0.uppercased(), environment["\(prefix)_\($0.uppercased())"] ?? "")
-            })
+            overridden.map { ($0.environmentName, environment["\(prefix)_\($0.environmentName)"] ?? "") },
+            uniquingKeysWith: { one, _ in one })
         do {
             reader = ConfigReader(providers: [
                 EnvironmentVariablesProvider(environmentVariables: overrides),
@@ -58,7 +64,7 @@ package struct ConfigurationFile: Sendable {
     /// - Throws: ``Failure`` when it is not a text.
     package func text(_ name: String) throws(Failure) -> String? {
         guard present.contains(name) else { return keys[name]?.defaultText }
-        do { return try reader.requiredString(forKey: ConfigKey([name])) } catch { throw wrongType(name, "text") }
+        do { return try reader.requiredString(forKey: Self.key(name)) } catch { throw wrongType(name, "text") }
     }
 
     /// A whole number, or the key's default.
@@ -67,7 +73,7 @@ package struct ConfigurationFile: Sendable {
     package func number(_ name: String, in range: ClosedRange<Int>) throws(Failure) -> Int? {
         guard present.contains(name) else { return keys[name]?.defaultText.flatMap { Int($0) } }
         let number: Int
-        do { number = try reader.requiredInt(forKey: ConfigKey([name])) } catch {
+        do { number = try reader.requiredInt(forKey: Self.key(name)) } catch {
             throw wrongType(name, "a whole number")
         }
         guard range.contains(number) else {
@@ -91,6 +97,15 @@ package struct ConfigurationFile: Sendable {
         return value
     }
 
+    /// A mapping with keys of its own, as it stands in the file; the environment cannot override it.
+    ///
+    /// - Returns: nil when it is left out.
+    /// - Throws: ``Failure`` when it is not a mapping.
+    package func block(_ name: String) throws(Failure) -> ConfigurationBlock? {
+        guard let value = root.object?[name] else { return nil }
+        return try ConfigurationBlock(value, path: "\(source): \(name)", hint: keys[name]?.help)
+    }
+
     private func wrongType(_ name: String, _ expected: String) -> Failure {
         Failure(.configuration, "\(source): key '\(name)' is not \(expected)", hint: keys[name]?.help)
     }
@@ -104,7 +119,17 @@ package struct ConfigurationFile: Sendable {
         return ranked.min { $0.1 < $1.1 }.flatMap { $0.1 <= 4 ? $0.0 : nil }
     }
 
-    private static func keyNames(in path: String) throws(Failure) -> [String] {
+    /// What stands in the file; what stands in a block that is no key of its own, as `block.key`.
+    private static func names(in root: JSONValue, known: Set<String>) -> [String] {
+        (root.object ?? JSONObject()).flatMap { member in
+            guard !known.contains(member.name), let block = member.value.object else { return [member.name] }
+            return block.map { "\(member.name).\($0.name)" }
+        }
+    }
+
+    private static func key(_ name: String) -> ConfigKey { ConfigKey(name.split(separator: ".").map { String($0) }) }
+
+    private static func contents(of path: String) throws(Failure) -> JSONValue {
         let contents: [UInt8]?
         do { contents = try LocalFileSystem().read(path, limit: 1 << 20) } catch {
             throw Failure(.configuration, "\(error)", hint: "give --config a file that can be read")
@@ -112,12 +137,10 @@ package struct ConfigurationFile: Sendable {
         guard let contents else {
             throw Failure(.configuration, "no configuration file at \(path)", hint: "give --config an existing file")
         }
-        guard let text = String(validating: contents, as: UTF8.self), let root = try? Yams.compose(yaml: text),
-            let mapping = root.mapping
-        else {
+        guard let value = try? YAMLDocument.read(contents), value.object != nil else {
             throw Failure(
                 .configuration, "\(path) is not a YAML mapping", hint: "write one 'key: value' a line")
         }
-        return mapping.keys.compactMap(\.string)
+        return value
     }
 }

@@ -1,5 +1,6 @@
 /// One setting of a configuration file: its name, what it is for, and what holds when it is left out.
 package struct ConfigurationKey: Hashable, Sendable {
+    /// In the file; `block.key` for a key of a block.
     package let name: String
     /// As text; nil when the key is required or has no default.
     package let defaultText: String?
@@ -12,4 +13,7 @@ package struct ConfigurationKey: Hashable, Sendable {
         self.isRequired = isRequired
         self.help = help
     }
+
+    /// The environment variable that overrides it, after the prefix: `BLOCK_KEY`.
+    package var environmentName: String { name.replacing(".", with: "_").uppercased() }
 }

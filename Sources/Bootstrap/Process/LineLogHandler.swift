@@ -6,18 +6,34 @@ internal import Synchronization
 /// One line a record on standard error: instant, level, message, then `key=value` facts in order of key.
 package struct LineLogHandler: LogHandler {
     package var metadata: Logger.Metadata = [:]
-    package var logLevel: Logger.Level
 
     private static let output = Mutex(())
 
+    private let threshold: LogThreshold
+    /// What one logger was told, apart from all others.
+    private var ownLevel: Logger.Level?
     private let clock: any WallClock
+
+    /// Creates a handler whose level can be changed from outside.
+    ///
+    /// - Parameters:
+    ///   - threshold: The least severe level written.
+    ///   - clock: Dates the lines.
+    package init(threshold: LogThreshold, clock: any WallClock) { (self.threshold, self.clock) = (threshold, clock) }
 
     /// Creates a handler.
     ///
     /// - Parameters:
     ///   - level: The least severe level written.
     ///   - clock: Dates the lines.
-    package init(level: Logger.Level, clock: any WallClock) { (logLevel, self.clock) = (level, clock) }
+    package init(level: Logger.Level, clock: any WallClock) {
+        self.init(threshold: LogThreshold(level), clock: clock)
+    }
+
+    package var logLevel: Logger.Level {
+        get { ownLevel ?? threshold.level }
+        set { ownLevel = newValue }
+    }
 
     package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { metadata[key] }

@@ -45,10 +45,13 @@ package struct UnixSocketPath: Hashable, Sendable, CustomStringConvertible {
 
     /// Moves the staged socket into place.
     ///
-    /// - Parameter mode: Permission bits; connecting needs write permission.
+    /// - Parameters:
+    ///   - mode: Permission bits; connecting needs write permission.
+    ///   - group: Whose group bits they are; nil for the process's own.
     /// - Throws: ``Failure`` with status `cannotCreate`.
-    package func publish(mode: UInt32) throws(Failure) {
-        guard chmod(staging, mode_t(mode)) == 0, rename(staging, path) == 0 else {
+    package func publish(mode: UInt32, group: UInt32? = nil) throws(Failure) {
+        let isGiven = group.map { chown(staging, .max, $0) == 0 } ?? true
+        guard isGiven, chmod(staging, mode_t(mode)) == 0, rename(staging, path) == 0 else {
             let reason = String(cString: strerror(errno)).lowercased()
             throw Failure(.cannotCreate, "cannot create socket \(path): \(reason)", hint: "use another socket path")
         }

@@ -10,7 +10,8 @@ internal import X509
 /// `mintmark bundle`.
 struct BundleCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bundle", abstract: "Shows the trust bundle.", subcommands: [Show.self])
+        commandName: "bundle", abstract: "Shows trust bundles, and manages those of other trust domains.",
+        subcommands: [Show.self, BundleListCommand.self, BundleSetCommand.self, BundleDeleteCommand.self])
 
     /// How a bundle is written.
     enum Format: String, CaseIterable, ExpressibleByArgument {
@@ -22,7 +23,7 @@ struct BundleCommand: AsyncParsableCommand {
     /// `mintmark bundle show`.
     struct Show: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Shows the trust bundle of the server's trust domain.",
+            abstract: "Shows the trust bundle of the server's trust domain, or of another one.",
             discussion: """
                 Without --format, --output table writes PEM, and json and yaml write a summary with every authority.
 
@@ -30,6 +31,7 @@ struct BundleCommand: AsyncParsableCommand {
                   mintmark bundle show > bundle.pem
                   mintmark bundle show --format spiffe
                   mintmark bundle show --output json
+                  mintmark bundle show --trust-domain other.example --format spiffe
                 """)
 
         @OptionGroup var admin: AdminOptions
@@ -38,9 +40,18 @@ struct BundleCommand: AsyncParsableCommand {
         @Option(help: "How to write it: pem, spiffe or jwks.")
         var format: Format?
 
+        @Option(
+            help: ArgumentHelp("Whose bundle; without it, the server's own.", valueName: "domain"),
+            transform: Judged.trustDomain)
+        var trustDomain: TrustDomain?
+
         func run() async throws {
-            let wire = try await admin.withServer { client in
-                try await Spire_Api_Server_Bundle_V1_Bundle.Client(wrapping: client).getBundle(.init())
+            let wire = try await admin.withServer { [trustDomain] client in
+                let bundles = Spire_Api_Server_Bundle_V1_Bundle.Client(wrapping: client)
+                guard let trustDomain else { return try await bundles.getBundle(.init()) }
+                return try await FederationFailure.describing {
+                    try await bundles.getFederatedBundle(.with { $0.trustDomain = trustDomain.name })
+                }
             }
             let bundle: TrustBundle
             do { bundle = try BundleRendering.bundle(wire) } catch {

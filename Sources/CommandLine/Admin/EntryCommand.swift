@@ -14,7 +14,8 @@ struct EntryCommand: AsyncParsableCommand {
         commandName: "entry", abstract: "Registers which code may hold which identity.",
         subcommands: [
             EntryCreateCommand.self, EntryListCommand.self, EntryShowCommand.self, EntryUpdateCommand.self,
-            EntryDeleteCommand.self, EntryCountCommand.self, EntrySuggestCommand.self, EntryTestCommand.self,
+            EntryDeleteCommand.self, EntryCountCommand.self, EntryApplyCommand.self, EntryLintCommand.self,
+            EntrySuggestCommand.self, EntryTestCommand.self,
         ])
 }
 
@@ -92,6 +93,8 @@ struct EntryCreateCommand: AsyncParsableCommand {
                   --parent-id spiffe://example.org/spire/agent/embedded --selector unix:sha256:9f86d0…
               mintmark entry create --spiffe-id spiffe://example.org/agents/planner --allow-jit \\
                   --selector exec:script:sha256:2c2624… --selector unix:uid:1000
+              mintmark entry create --spiffe-id spiffe://example.org/agents/coder --class agent --owner team-a \\
+                  --selector unix:uid:1000 --digest-set coder --audience https://api.example.org
             """)
 
     @OptionGroup var admin: AdminOptions
@@ -115,13 +118,14 @@ struct EntryCreateCommand: AsyncParsableCommand {
 
     @OptionGroup var settings: EntrySettings
     @OptionGroup var terms: EntryTermsOptions
+    @OptionGroup var details: EntryDetailsOptions
 
     @Flag(
         name: .customLong("admin"),
         help: "Kept for servers that admit remote admins; this one admits its local socket only.")
     var isAdmin = false
 
-    @Flag(name: .customLong("downstream"), help: "Kept for servers that can be nested; this one cannot yet.")
+    @Flag(name: .customLong("downstream"), help: "Its holder is a server below this one.")
     var isDownstream = false
 
     @Flag(help: "Return when the agents concerned have it.")
@@ -132,6 +136,7 @@ struct EntryCreateCommand: AsyncParsableCommand {
 
     func run() async throws {
         try terms.refuseInterpreter(selector)
+        for choice in details.anyOf.flatMap(\.self) { try terms.refuseInterpreter(selector + [choice]) }
         let (result, standing) = try await admin.withServer { client in
             let result = try await create(client)
             return (result, wait ? try await propagation(of: result.entry.entry, client) : nil)
@@ -168,13 +173,17 @@ struct EntryCreateCommand: AsyncParsableCommand {
         wire.admin = isAdmin
         wire.downstream = isDownstream
         settings.apply(to: &wire, mask: &mask)
-        let request = Mintmark_V1_CreateEntriesRequest.with { [wire] in
+        var details = Mintmark_V1_Details()
+        var detailsMask = Mintmark_V1_DetailsMask()
+        try self.details.apply(to: &details, mask: &detailsMask)
+        let request = Mintmark_V1_CreateEntriesRequest.with { [wire, details] in
             $0.items = [
                 .with {
                     $0.entry = wire
                     if let level = terms.level { $0.minAssurance = level }
                     if let allowJit = terms.allowJit { $0.allowJit = allowJit }
                     $0.force = terms.force
+                    $0.details = details
                 }
             ]
         }
@@ -332,6 +341,8 @@ struct EntryUpdateCommand: AsyncParsableCommand {
             EXAMPLES
               mintmark entry update 0b7c51d4-… --hint reviewer
               mintmark entry update 0b7c51d4-… --min-assurance 3
+              mintmark entry update 0b7c51d4-… --disabled
+              mintmark entry update 0b7c51d4-… --clear audience --clear expires-at
               mintmark entry update 0b7c51d4-… --selector unix:uid:1000 --selector unix:sha256:9f86d0…
             """)
 
@@ -352,6 +363,13 @@ struct EntryUpdateCommand: AsyncParsableCommand {
 
     @OptionGroup var settings: EntrySettings
     @OptionGroup var terms: EntryTermsOptions
+    @OptionGroup var details: EntryDetailsOptions
+
+    @Option(
+        help: ArgumentHelp(
+            "Take a field back to its default: \(ClearableField.allValueStrings.joined(separator: ", ")); repeat for more.",
+            valueName: "field"))
+    var clear: [ClearableField] = []
 
     func run() async throws {
         try terms.refuseInterpreter(selector)
@@ -376,10 +394,14 @@ struct EntryUpdateCommand: AsyncParsableCommand {
             }
             mask.selectors = true
         }
-        guard mask != .init() || terms.level != nil || terms.allowJit != nil else {
+        var details = Mintmark_V1_Details()
+        var detailsMask = Mintmark_V1_DetailsMask()
+        try self.details.apply(to: &details, mask: &detailsMask)
+        for field in clear { field.mark(in: &mask, &detailsMask) }
+        guard mask != .init() || detailsMask != .init() || terms.level != nil || terms.allowJit != nil else {
             throw ValidationError("nothing to change; name at least one setting")
         }
-        let request = Mintmark_V1_UpdateEntriesRequest.with { [wire, mask] in
+        let request = Mintmark_V1_UpdateEntriesRequest.with { [wire, mask, details, detailsMask] in
             $0.items = [
                 .with {
                     $0.entry = wire
@@ -387,6 +409,8 @@ struct EntryUpdateCommand: AsyncParsableCommand {
                     if let level = terms.level { $0.minAssurance = level }
                     if let allowJit = terms.allowJit { $0.allowJit = allowJit }
                     $0.force = terms.force
+                    $0.details = details
+                    $0.detailsMask = detailsMask
                 }
             ]
         }

@@ -29,6 +29,10 @@ enum EntryFailure {
         switch RPCError.Code(rawValue: Int(status.code)) {
         case .notFound?: return Failure(.refused, status.message, hint: "list what exists with 'mintmark entry list'")
         case .alreadyExists?: return Failure(.refused, status.message, hint: "choose another ID, or leave it out")
+        case .failedPrecondition?:
+            return Failure(
+                .refused, status.message,
+                hint: "store the bundle with 'mintmark bundle set', or follow it with 'mintmark federation create'")
         default:
             return Failure(
                 .refused, status.message,

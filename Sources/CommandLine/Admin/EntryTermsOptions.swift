@@ -32,7 +32,13 @@ struct EntryTermsOptions: ParsableArguments {
     ///
     /// - Throws: ``Failure``, with the next step.
     func refuseInterpreter(_ selectors: [Selector]) throws(Failure) {
-        guard !force else { return }
+        if !force { try Self.refuseInterpreter(selectors) }
+    }
+
+    /// Refuses selectors that are an interpreter's, as far as this machine can tell.
+    ///
+    /// - Throws: ``Failure``, with the next step.
+    static func refuseInterpreter(_ selectors: [Selector]) throws(Failure) {
         let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map { String($0) }
         let search = InterpreterSearch(
             folders: folders + InterpreterSearch.usualFolders, files: LocalFileSystem()

@@ -4,8 +4,9 @@ internal import Foundation
 internal import GRPCCore
 internal import GRPCNIOTransportHTTP2Posix
 internal import HealthProtos
+internal import Platform
 
-/// Where the server's admin socket is.
+/// Where the server is: its admin socket on this machine, or a context that names one elsewhere.
 struct AdminOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The server's admin socket.", valueName: "path"))
     var adminSocket: String?
@@ -13,16 +14,27 @@ struct AdminOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The state folder of 'mintmark up'.", valueName: "dir"))
     var state: String?
 
+    @Option(help: ArgumentHelp("A server named with 'mintmark context add'.", valueName: "name"))
+    var context: String?
+
     static let systemSocket = "/run/mintmark/admin.sock"
 
     /// The socket: flags first, then the environment, then the system's.
-    var socketPath: String {
+    var socketPath: String { givenSocket ?? Self.systemSocket }
+
+    private var givenSocket: String? {
         let environment = ProcessInfo.processInfo.environment
         if let adminSocket { return adminSocket }
         if let state { return "\(state)/admin.sock" }
         if let path = environment["MINTMARK_ADMIN_SOCKET"], !path.isEmpty { return path }
         if let state = environment["MINTMARK_STATE"], !state.isEmpty { return "\(state)/admin.sock" }
-        return Self.systemSocket
+        return nil
+    }
+
+    func validate() throws {
+        guard context == nil || adminSocket == nil && state == nil else {
+            throw ValidationError("'--context' excludes '--admin-socket' and '--state'")
+        }
     }
 
     /// Makes calls to the server.
@@ -31,6 +43,7 @@ struct AdminOptions: ParsableArguments {
     func withServer<Value: Sendable>(
         _ body: @escaping @Sendable (GRPCClient<HTTP2ClientTransport.Posix>) async throws -> Value
     ) async throws -> Value {
+        if let (name, server) = try remote() { return try await withServer(server, named: name, body) }
         let path = socketPath
         try reachable(path)
         do {
@@ -43,6 +56,35 @@ struct AdminOptions: ParsableArguments {
         } catch let error as RPCError {
             throw AdminFailure.describe(error, path: path)
         }
+    }
+
+    private func withServer<Value: Sendable>(
+        _ server: RemoteServer, named name: String,
+        _ body: @escaping @Sendable (GRPCClient<HTTP2ClientTransport.Posix>) async throws -> Value
+    ) async throws -> Value {
+        let (transport, interceptors) = try await server.connection(
+            clock: SystemWallClock(), files: LocalFileSystem())
+        do {
+            return try await withGRPCClient(transport: transport, interceptors: interceptors) { client in
+                try await Self.confirm(client)
+                return try await body(client)
+            }
+        } catch let error as RPCError {
+            throw AdminFailure.describe(error, path: "\(server.address)", context: name)
+        }
+    }
+
+    /// The context that was named; else, where no socket was named either, the one in use.
+    private func remote() throws(Failure) -> (String, RemoteServer)? {
+        let environment = ProcessInfo.processInfo.environment
+        let named =
+            context
+            ?? (adminSocket == nil && state == nil ? environment["MINTMARK_CONTEXT"] : nil)
+            .flatMap { $0.isEmpty ? nil : $0 }
+        guard named != nil || givenSocket == nil else { return nil }
+        let file = try ContextFile(environment: environment, files: LocalFileSystem())
+        guard let name = named ?? file.current else { return nil }
+        return (name, try file.server(name))
     }
 
     /// Asks whether anybody answers at all, so that a wedged server does not hold the command for ever.
@@ -74,14 +116,20 @@ struct AdminOptions: ParsableArguments {
 
 /// Turns what a server says into an end that a person understands.
 enum AdminFailure {
-    static func describe(_ error: RPCError, path: String) -> Failure {
+    static func describe(_ error: RPCError, path: String, context: String? = nil) -> Failure {
         switch error.code {
         case .unavailable, .deadlineExceeded, .cancelled:
             Failure(
                 .unreachable, "server at \(path) cannot be reached: \(error.message)",
-                hint: "see whether it runs with 'mintmark healthcheck'")
+                hint: context.map { "see whether it runs, and what context '\($0)' says of it" }
+                    ?? "see whether it runs with 'mintmark healthcheck'")
         case .permissionDenied, .unauthenticated:
-            Failure(.notPermitted, error.message, hint: "run the command as the user that runs the server")
+            Failure(
+                .notPermitted, error.message,
+                hint: context.map { "ask an admin of the server for a role, or correct context '\($0)'" }
+                    ?? "run the command as the user that runs the server, or ask an admin for a role")
+        case .failedPrecondition: Failure(.refused, error.message, hint: "make the call again once that is so")
+        case .resourceExhausted: Failure(.refused, error.message, hint: "wait, and try again")
         case .invalidArgument: Failure(.refused, error.message, hint: "correct the value and try again")
         case .notFound:
             Failure(

@@ -28,7 +28,8 @@ enum InstantText {
 package enum EntryRendering {
     package static func value(_ termed: Mintmark_V1_Entry) -> JSONValue {
         let entry = termed.entry
-        return .members([
+        var object = JSONObject()
+        let members: KeyValuePairs<String, JSONValue> = [
             "id": .string(entry.id),
             "spiffe_id": .string(entry.spiffeID.text),
             "parent_id": .string(entry.parentID.text),
@@ -44,9 +45,14 @@ package enum EntryRendering {
             "min_assurance": .integer(termed.terms.minAssurance),
             "allow_jit": .bool(termed.terms.allowJit),
             "expires_at": InstantText.optional(entry.expiresAt),
+            "disable_x509_svid_prefetch": .bool(entry.additionalAttributes.disableX509SvidPrefetch),
+            "jwt_svid_include_jti": .bool(entry.additionalAttributes.jwtSvidIncludeJti),
             "revision": .integer(entry.revisionNumber),
             "created_at": .string(InstantText.text(entry.createdAt)),
-        ])
+        ]
+        for (name, value) in members { object[name] = value }
+        for (name, value) in EntryDetailsRendering.members(termed.details) { object[name] = value }
+        return .object(object)
     }
 
     package static func one(_ entry: Mintmark_V1_Entry) -> Rendering {
@@ -74,18 +80,20 @@ package enum EntryRendering {
 
     private static func fields(_ termed: Mintmark_V1_Entry) -> String {
         let entry = termed.entry
-        return TableText.fields([
-            ("ID", entry.id), ("SPIFFE ID", entry.spiffeID.text), ("Parent ID", entry.parentID.text),
-            ("Selectors", entry.selectors.map { "\($0.type):\($0.value)" }.joined(separator: "\n")),
-            ("Assurance", level(termed.terms)),
-            ("X.509-SVID TTL", entry.x509SvidTtl == 0 ? "default" : "\(entry.x509SvidTtl) s"),
-            ("JWT-SVID TTL", entry.jwtSvidTtl == 0 ? "default" : "\(entry.jwtSvidTtl) s"), ("Hint", entry.hint),
-            ("DNS names", entry.dnsNames.joined(separator: "\n")),
-            ("Federates with", entry.federatesWith.joined(separator: "\n")), ("Admin", entry.admin ? "yes" : ""),
-            ("Downstream", entry.downstream ? "yes" : ""),
-            ("Expires", entry.expiresAt == 0 ? "" : InstantText.text(entry.expiresAt)),
-            ("Revision", "\(entry.revisionNumber)"), ("Created", InstantText.text(entry.createdAt)),
-        ])
+        return TableText.fields(
+            [
+                ("ID", entry.id), ("SPIFFE ID", entry.spiffeID.text), ("Parent ID", entry.parentID.text),
+                ("Selectors", entry.selectors.map { "\($0.type):\($0.value)" }.joined(separator: "\n")),
+                ("Assurance", level(termed.terms)),
+                ("X.509-SVID TTL", entry.x509SvidTtl == 0 ? "default" : "\(entry.x509SvidTtl) s"),
+                ("JWT-SVID TTL", entry.jwtSvidTtl == 0 ? "default" : "\(entry.jwtSvidTtl) s"), ("Hint", entry.hint),
+                ("DNS names", entry.dnsNames.joined(separator: "\n")),
+                ("Federates with", entry.federatesWith.joined(separator: "\n")), ("Admin", entry.admin ? "yes" : ""),
+                ("Downstream", entry.downstream ? "yes" : ""),
+                ("Expires", entry.expiresAt == 0 ? "" : InstantText.text(entry.expiresAt)),
+            ] + EntryDetailsRendering.fields(termed.details) + [
+                ("Revision", "\(entry.revisionNumber)"), ("Created", InstantText.text(entry.createdAt)),
+            ])
     }
 }
 

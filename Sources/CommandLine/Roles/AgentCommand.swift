@@ -12,7 +12,7 @@ struct AgentCommand: AsyncParsableCommand {
         commandName: "agent", abstract: "Runs a node agent, and shows those that the server knows.",
         subcommands: [
             Run.self, Validate.self, Config.self, AgentListCommand.self, AgentShowCommand.self, AgentCountCommand.self,
-            AgentBanCommand.self, AgentEvictCommand.self, GuardianSubcommand.self,
+            AgentBanCommand.self, AgentEvictCommand.self, AgentPurgeCommand.self, GuardianSubcommand.self,
         ])
 
     /// Where the configuration is.
@@ -30,7 +30,8 @@ struct AgentCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Runs a node agent until SIGINT or SIGTERM.",
             discussion: """
-                The first start needs a join token and the server's bundle; later ones use what the first one kept.
+                The first start needs the server's bundle, and a join token or a 'node_attestor' in the configuration; later
+                ones use what the first one kept.
 
                 EXAMPLES
                   mintmark agent run --config agent.yaml --join-token-file token --trust-bundle bundle.pem
@@ -76,6 +77,7 @@ struct AgentCommand: AsyncParsableCommand {
                         trustBundle ?? settings.trustBundleFile, of: settings.trustDomain, files: files),
                     joinToken: try FirstContact.token(
                         joinToken, file: joinTokenFile ?? settings.joinTokenFile, files: files),
+                    prover: settings.prover,
                     folder: folder),
                 clock: clock, files: files, logger: logger)
             defer { agent.close() }

@@ -2,6 +2,7 @@ internal import Bootstrap
 internal import Foundation
 internal import Logging
 internal import NodeAgent
+internal import NodeAttestation
 internal import Platform
 internal import SPIFFE
 internal import WorkloadAttestation
@@ -15,6 +16,7 @@ struct AgentSettings: Sendable {
     let adminSocket: UnixSocketPath
     let joinTokenFile: String?
     let trustBundleFile: String?
+    let prover: (any NodeProver)?
     let executableSizeLimit: Int64
     let journal: ExecJournalConfiguration?
     let logLevel: Logger.Level
@@ -31,6 +33,9 @@ struct AgentSettings: Sendable {
                 "where root asks about processes; beside workload.sock agent-admin.sock, beside NAME.sock NAME-admin.sock"
         ),
         ConfigurationKey("join_token_file", help: "a file with a join token, for the first start"),
+        ConfigurationKey(
+            "node_attestor",
+            help: "a block: how this node proves itself instead of by a join token: x509pop, sshpop or http_challenge"),
         ConfigurationKey("trust_bundle", help: "a file with the server's bundle, PEM or SPIFFE, for the first start"),
         ConfigurationKey(
             "executable_size_limit", default: "536870912", help: "the largest executable hashed, in bytes"),
@@ -70,6 +75,8 @@ struct AgentSettings: Sendable {
             WorkloadOptions.absolute(try file.text("admin_socket") ?? Self.adminSocket(beside: workloadSocket.path)))
         joinTokenFile = try file.text("join_token_file")
         trustBundleFile = try file.text("trust_bundle")
+        prover = try NodeProverSettings.prover(
+            try file.block("node_attestor"), files: LocalFileSystem())
         executableSizeLimit = Int64(
             try SettingReader.required(
                 try file.number("executable_size_limit", in: 1...(1 << 40)), "executable_size_limit"))

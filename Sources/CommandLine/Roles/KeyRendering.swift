@@ -8,7 +8,7 @@ package enum KeyRendering {
             keys.map { key in
                 .members([
                     "key": .string(key.name), "default": key.defaultText.map { .string($0) } ?? .null,
-                    "required": .bool(key.isRequired), "environment": .string("\(prefix)_\(key.name.uppercased())"),
+                    "required": .bool(key.isRequired), "environment": .string("\(prefix)_\(key.environmentName)"),
                     "help": .string(key.help),
                 ])
             })

@@ -12,8 +12,11 @@ enum Running {
     private static let patience = Duration.seconds(4)
 
     /// Prepares this process: secrets stay inside, and there are enough descriptors.
-    static func prepare(logLevel: Logger.Level) -> Logger {
-        LoggingSystem.bootstrap { _ in LineLogHandler(level: logLevel, clock: SystemWallClock()) }
+    static func prepare(logLevel: Logger.Level) -> Logger { prepare(threshold: LogThreshold(logLevel)) }
+
+    /// The same, with a log level that can be changed.
+    static func prepare(threshold: LogThreshold) -> Logger {
+        LoggingSystem.bootstrap { _ in LineLogHandler(threshold: threshold, clock: SystemWallClock()) }
         let logger = Logger(label: "mintmark")
         do { try ProcessHardening.denyDumps() } catch {
             logger.warning("core dumps could not be turned off", metadata: ["error": "\(error)"])

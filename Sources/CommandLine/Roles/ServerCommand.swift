@@ -10,7 +10,7 @@ internal import SPIFFE
 struct ServerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "server", abstract: "Runs the issuer server.",
-        subcommands: [Run.self, Validate.self, Config.self])
+        subcommands: [Run.self, Validate.self, Config.self, AcceptRollbackCommand.self])
 
     /// Where the configuration is.
     struct File: ParsableArguments {
@@ -39,7 +39,7 @@ struct ServerCommand: AsyncParsableCommand {
 
         func run() async throws {
             let settings = try await file.load()
-            let logger = Running.prepare(logLevel: settings.logLevel)
+            let logger = Running.prepare(threshold: settings.access.logThreshold)
             let (clock, files) = (SystemWallClock(), LocalFileSystem())
             let state = try StateFolder(settings.dataFolder, mode: 0o700, files: files)
             let ready = ReadyFile(readyFile, files: files)

@@ -17,37 +17,54 @@ package struct ServerSettings: Sendable {
     let svids: SVIDIssuer.Settings
     let assurance: AssuranceDefaults
     let legacyAgents: LegacyAgentPolicy
-    let logLevel: Logger.Level
+    let access: AccessSettings
+    let keyStore: KeyStoreSettings
+    let upstream: UpstreamSettings?
+    let nodeAttestors: [NodeAttestorPlan]
+    let entriesFolder: String?
 
-    package static let keys = [
-        ConfigurationKey("trust_domain", isRequired: true, help: "the trust domain to issue for, such as example.org"),
-        ConfigurationKey("data_dir", default: "/var/lib/mintmark/server", help: "database and keys"),
-        ConfigurationKey("bind_address", default: "127.0.0.1", help: "where agents connect: an IP address"),
-        ConfigurationKey("bind_port", default: "8081", help: "where agents connect: a port; 0 takes any"),
-        ConfigurationKey("admin_socket", default: "/run/mintmark/admin.sock", help: "where admins connect"),
-        ConfigurationKey("ca_ttl", default: "24h", help: "lifetime of signing authorities"),
-        ConfigurationKey(
-            "x509_svid_ttl", default: "1h", help: "lifetime of X.509-SVIDs, unless an entry says otherwise"),
-        ConfigurationKey("jwt_svid_ttl", default: "5m", help: "lifetime of JWT-SVIDs, unless an entry says otherwise"),
-        ConfigurationKey("agent_ttl", default: "1h", help: "lifetime of agents' own SVIDs"),
-        ConfigurationKey("ca_key_type", default: "ec-p256", help: "ec-p256, ec-p384, rsa-2048 or rsa-4096"),
-        ConfigurationKey("jwt_key_type", default: "ec-p256", help: "ec-p256, ec-p384, rsa-2048 or rsa-4096"),
-        ConfigurationKey("jwt_issuer", help: "the iss claim of JWT-SVIDs; none when left out"),
-        ConfigurationKey(
-            "default_min_assurance", default: "2",
-            help: """
-                the assurance level that an entry with a path, digest or place asks for unless it says otherwise: 2, 3, \
-                or 1, which trusts what a process can fake (exec after connect, a passed-on socket, a swapped \
-                executable link, changed code)
-                """),
-        ConfigurationKey(
-            "legacy_agents", default: "serve",
-            help: """
-                agents of another make, which cannot judge assurance levels: serve hands them the entries with \
-                min_assurance 0 or 1, refuse hands them nothing
-                """),
-        ConfigurationKey("log_level", default: "info", help: "trace, debug, info, notice, warning, error or critical"),
-    ]
+    package static let keys =
+        [
+            ConfigurationKey(
+                "trust_domain", isRequired: true, help: "the trust domain to issue for, such as example.org"),
+            ConfigurationKey("data_dir", default: "/var/lib/mintmark/server", help: "database and keys"),
+            ConfigurationKey("bind_address", default: "127.0.0.1", help: "where agents connect: an IP address"),
+            ConfigurationKey("bind_port", default: "8081", help: "where agents connect: a port; 0 takes any"),
+            ConfigurationKey("admin_socket", default: "/run/mintmark/admin.sock", help: "where admins connect"),
+            ConfigurationKey("ca_ttl", default: "24h", help: "lifetime of signing authorities"),
+            ConfigurationKey(
+                "x509_svid_ttl", default: "1h", help: "lifetime of X.509-SVIDs, unless an entry says otherwise"),
+            ConfigurationKey(
+                "jwt_svid_ttl", default: "5m", help: "lifetime of JWT-SVIDs, unless an entry says otherwise"),
+            ConfigurationKey("agent_ttl", default: "1h", help: "lifetime of agents' own SVIDs"),
+            ConfigurationKey("ca_key_type", default: "ec-p256", help: "ec-p256, ec-p384, rsa-2048 or rsa-4096"),
+            ConfigurationKey("jwt_key_type", default: "ec-p256", help: "ec-p256, ec-p384, rsa-2048 or rsa-4096"),
+            ConfigurationKey("jwt_issuer", help: "the iss claim of JWT-SVIDs; none when left out"),
+            ConfigurationKey(
+                "default_min_assurance", default: "2",
+                help: """
+                    the assurance level that an entry with a path, digest or place asks for unless it says otherwise: 2, 3, \
+                    or 1, which trusts what a process can fake (exec after connect, a passed-on socket, a swapped \
+                    executable link, changed code)
+                    """),
+            ConfigurationKey(
+                "legacy_agents", default: "serve",
+                help: """
+                    agents of another make, which cannot judge assurance levels: serve hands them the entries with \
+                    min_assurance 0 or 1, refuse hands them nothing
+                    """),
+            ConfigurationKey(
+                "node_attestors",
+                help: "a block: ways to let nodes in beside join tokens, such as x509pop, sshpop and http_challenge"),
+            ConfigurationKey(
+                "entries_folder",
+                help: """
+                    a folder whose files say what entries there are, as 'mintmark entry apply --help' has them; none when \
+                    left out
+                    """),
+            ConfigurationKey(
+                "log_level", default: "info", help: "trace, debug, info, notice, warning, error or critical"),
+        ] + AccessReader.keys + keyStoreKeys + upstreamKeys
 
     init(path: String, environment: [String: String]) async throws(Failure) {
         let file = try await ConfigurationFile(
@@ -77,14 +94,25 @@ package struct ServerSettings: Sendable {
         assurance = AssuranceDefaults(program: AssuranceLevel(rawValue: level) ?? .boundImage)
         legacyAgents = try SettingReader.required(
             try file.value("legacy_agents", "serve or refuse") { LegacyAgentPolicy(rawValue: $0) }, "legacy_agents")
-        logLevel = try SettingReader.logLevel(file)
+        keyStore = try Self.keyStore(file)
+        upstream = try Self.upstream(file)
+        access = try AccessReader.settings(in: file, logLevel: try SettingReader.logLevel(file))
+        nodeAttestors = try NodeAttestorSettings.plans(
+            try file.block("node_attestors"), trustDomain: trustDomain, files: LocalFileSystem())
+        entriesFolder = try file.text("entries_folder").map { WorkloadOptions.absolute($0) }
     }
 
     func issuer(in state: StateFolder) -> IssuerConfiguration {
-        IssuerConfiguration(
+        var configuration = IssuerConfiguration(
             trustDomain: trustDomain, databasePath: state.file("mintmark.db"), keyFolder: state.file("keys"),
-            adminSocket: adminSocket, listener: .tcp(host: bindAddress, port: bindPort), authorities: authorities,
-            svids: svids, assurance: assurance, legacyAgents: legacyAgents)
+            serverIDPath: state.file("server-id"), adminSocket: adminSocket,
+            listener: .tcp(host: bindAddress, port: bindPort), authorities: authorities,
+            svids: svids, assurance: assurance, legacyAgents: legacyAgents, access: access)
+        configuration.keyStore = keyStore
+        configuration.upstream = upstream
+        configuration.nodeAttestors = nodeAttestors
+        configuration.entriesFolder = entriesFolder
+        return configuration
     }
 
     func prepareSocketFolder(files: any FileSystem) throws(Failure) {

@@ -33,6 +33,11 @@ struct UpCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Written once SVIDs can be fetched.", valueName: "path"))
     var readyFile: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "A folder whose files say what entries there are; see 'mintmark entry apply --help'.", valueName: "dir"))
+    var entries: String?
+
     @Option(help: ArgumentHelp("Lifetime of signing authorities.", valueName: "duration"))
     var caTtl = DurationArgument(.seconds(24 * 3600))
 
@@ -66,7 +71,8 @@ struct UpCommand: AsyncParsableCommand {
 
     func run() async throws {
         let (folder, trustDomain) = try place()
-        let logger = Running.prepare(logLevel: logLevel)
+        let threshold = LogThreshold(logLevel)
+        let logger = Running.prepare(threshold: threshold)
         let (clock, files) = (SystemWallClock(), LocalFileSystem())
         let state = try StateFolder(folder, mode: 0o755, files: files)
         let ready = ReadyFile(readyFile, files: files)
@@ -75,11 +81,12 @@ struct UpCommand: AsyncParsableCommand {
         let issuer = try await Issuer(
             IssuerConfiguration(
                 trustDomain: trustDomain, databasePath: state.file("mintmark.db"), keyFolder: state.file("keys"),
-                adminSocket: try UnixSocketPath(state.file("admin.sock")),
+                serverIDPath: state.file("server-id"), adminSocket: try UnixSocketPath(state.file("admin.sock")),
                 authorities: .init(lifetime: caTtl.duration, x509KeyType: caKeyType, jwtKeyType: jwtKeyType),
                 svids: .init(
                     x509TTL: x509Ttl.duration, jwtTTL: jwtTtl.duration,
-                    agentTTL: min(.seconds(3600), caTtl.duration))),
+                    agentTTL: min(.seconds(3600), caTtl.duration)),
+                entriesFolder: entries.map { WorkloadOptions.absolute($0) }, access: .init(logThreshold: threshold)),
             clock: clock, files: files, logger: logger)
         defer { issuer.close() }
         let inProcess = InProcessTransport()

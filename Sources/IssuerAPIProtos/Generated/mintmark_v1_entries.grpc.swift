@@ -1,4 +1,5 @@
-/// What the public issuer API cannot say of entries: how surely the code behind a process must be known.
+/// What the public issuer API cannot say of entries: how surely the code behind a process must be known, what people
+/// should know of an entry, and what narrows it further.
 
 // DO NOT EDIT.
 // swift-format-ignore-file

@@ -8,7 +8,8 @@
 // For information on using the generated types, please see the documentation:
 //   https://github.com/apple/swift-protobuf/
 
-/// What the public issuer API cannot say of entries: how surely the code behind a process must be known.
+/// What the public issuer API cannot say of entries: how surely the code behind a process must be known, what people
+/// should know of an entry, and what narrows it further.
 
 import SwiftProtobuf
 
@@ -20,6 +21,48 @@ import SwiftProtobuf
 fileprivate nonisolated struct _GeneratedWithProtocGenSwiftVersion: SwiftProtobuf.ProtobufAPIVersionCheck {
   struct _2: SwiftProtobuf.ProtobufAPIVersion_2 {}
   typealias Version = _2
+}
+
+package nonisolated enum Mintmark_V1_Class: SwiftProtobuf.Enum, Swift.CaseIterable {
+  package typealias RawValue = Int
+  case unspecified // = 0
+  case agent // = 1
+  case tool // = 2
+  case service // = 3
+  case UNRECOGNIZED(Int)
+
+  package init() {
+    self = .unspecified
+  }
+
+  package init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .unspecified
+    case 1: self = .agent
+    case 2: self = .tool
+    case 3: self = .service
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  package var rawValue: Int {
+    switch self {
+    case .unspecified: return 0
+    case .agent: return 1
+    case .tool: return 2
+    case .service: return 3
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  package static let allCases: [Mintmark_V1_Class] = [
+    .unspecified,
+    .agent,
+    .tool,
+    .service,
+  ]
+
 }
 
 /// What must have been shown of a process before an entry applies to it.
@@ -39,35 +82,205 @@ package nonisolated struct Mintmark_V1_Terms: Sendable {
   package init() {}
 }
 
-package nonisolated struct Mintmark_V1_Entry: Sendable {
+/// What an entry asks of a process beyond having all of its selectors.
+package nonisolated struct Mintmark_V1_Rules: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  package var entry: Spire_Api_Types_Entry {
-    get {_entry ?? Spire_Api_Types_Entry()}
-    set {_entry = newValue}
-  }
-  /// Returns true if `entry` has been explicitly set.
-  package var hasEntry: Bool {self._entry != nil}
-  /// Clears the value of `entry`. Subsequent reads from it will return its default value.
-  package mutating func clearEntry() {self._entry = nil}
+  /// At least one of each group.
+  package var anyOf: [Mintmark_V1_Rules.Group] = []
 
-  package var terms: Mintmark_V1_Terms {
-    get {_terms ?? Mintmark_V1_Terms()}
-    set {_terms = newValue}
+  /// None of these, each shown to be absent: what is unknown is not absent.
+  package var noneOf: [Spire_Api_Types_Selector] = []
+
+  /// The executable, as measured at exec, is in each of these digest sets.
+  package var digestSets: [String] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated struct Group: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var selectors: [Spire_Api_Types_Selector] = []
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
   }
-  /// Returns true if `terms` has been explicitly set.
-  package var hasTerms: Bool {self._terms != nil}
-  /// Clears the value of `terms`. Subsequent reads from it will return its default value.
-  package mutating func clearTerms() {self._terms = nil}
+
+  package init() {}
+}
+
+package nonisolated struct Mintmark_V1_Details: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var description_p: String = String()
+
+  package var owner: String = String()
+
+  package var purpose: String = String()
+
+  package var labels: Dictionary<String,String> = [:]
+
+  package var `class`: Mintmark_V1_Class = .unspecified
+
+  /// Seconds since 1970; 0 for at once.
+  package var notBefore: Int64 = 0
+
+  package var disabled: Bool = false
+
+  /// JWT-SVIDs can be for these alone; for any when empty.
+  package var audiences: [String] = []
+
+  /// ec-p256, ec-p384 or rsa-2048; the agent's choice when empty.
+  package var keyType: String = String()
+
+  /// Each process has a key and an SVID of its own.
+  package var perInstanceKeys: Bool = false
+
+  package var rules: Mintmark_V1_Rules {
+    get {_rules ?? Mintmark_V1_Rules()}
+    set {_rules = newValue}
+  }
+  /// Returns true if `rules` has been explicitly set.
+  package var hasRules: Bool {self._rules != nil}
+  /// Clears the value of `rules`. Subsequent reads from it will return its default value.
+  package mutating func clearRules() {self._rules = nil}
+
+  /// Goes on below the entry's SPIFFE ID, such as {unix:user}; the SPIFFE ID alone is never issued then.
+  package var idTemplate: String = String()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
-  fileprivate var _entry: Spire_Api_Types_Entry? = nil
-  fileprivate var _terms: Mintmark_V1_Terms? = nil
+  fileprivate var _rules: Mintmark_V1_Rules? = nil
+}
+
+/// Which details to take over.
+package nonisolated struct Mintmark_V1_DetailsMask: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var description_p: Bool = false
+
+  package var owner: Bool = false
+
+  package var purpose: Bool = false
+
+  package var labels: Bool = false
+
+  package var `class`: Bool = false
+
+  package var notBefore: Bool = false
+
+  package var disabled: Bool = false
+
+  package var audiences: Bool = false
+
+  package var keyType: Bool = false
+
+  package var perInstanceKeys: Bool = false
+
+  package var anyOf: Bool = false
+
+  package var noneOf: Bool = false
+
+  package var digestSets: Bool = false
+
+  package var idTemplate: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// A digest set as an agent needs it.
+package nonisolated struct Mintmark_V1_AcceptedDigests: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var name: String = String()
+
+  package var digests: [Mintmark_V1_AcceptedDigests.Digest] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated struct Digest: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    /// 64 lower-case hex digits.
+    package var sha256: String = String()
+
+    /// Seconds since 1970, from which on it does not count; 0 for no end.
+    package var until: Int64 = 0
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+  }
+
+  package init() {}
+}
+
+package nonisolated struct Mintmark_V1_Entry: @unchecked Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var entry: Spire_Api_Types_Entry {
+    get {_storage._entry ?? Spire_Api_Types_Entry()}
+    set {_uniqueStorage()._entry = newValue}
+  }
+  /// Returns true if `entry` has been explicitly set.
+  package var hasEntry: Bool {_storage._entry != nil}
+  /// Clears the value of `entry`. Subsequent reads from it will return its default value.
+  package mutating func clearEntry() {_uniqueStorage()._entry = nil}
+
+  package var terms: Mintmark_V1_Terms {
+    get {_storage._terms ?? Mintmark_V1_Terms()}
+    set {_uniqueStorage()._terms = newValue}
+  }
+  /// Returns true if `terms` has been explicitly set.
+  package var hasTerms: Bool {_storage._terms != nil}
+  /// Clears the value of `terms`. Subsequent reads from it will return its default value.
+  package mutating func clearTerms() {_uniqueStorage()._terms = nil}
+
+  package var details: Mintmark_V1_Details {
+    get {_storage._details ?? Mintmark_V1_Details()}
+    set {_uniqueStorage()._details = newValue}
+  }
+  /// Returns true if `details` has been explicitly set.
+  package var hasDetails: Bool {_storage._details != nil}
+  /// Clears the value of `details`. Subsequent reads from it will return its default value.
+  package mutating func clearDetails() {_uniqueStorage()._details = nil}
+
+  /// The sets that its rules name; for agents only.
+  package var digestSets: [Mintmark_V1_AcceptedDigests] {
+    get {_storage._digestSets}
+    set {_uniqueStorage()._digestSets = newValue}
+  }
+
+  /// The version of this vocabulary that an agent must understand to serve the entry.
+  package var vocabulary: UInt32 {
+    get {_storage._vocabulary}
+    set {_uniqueStorage()._vocabulary = newValue}
+  }
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 package nonisolated struct Mintmark_V1_CreateEntriesRequest: Sendable {
@@ -79,49 +292,60 @@ package nonisolated struct Mintmark_V1_CreateEntriesRequest: Sendable {
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  package nonisolated struct Item: Sendable {
+  package nonisolated struct Item: @unchecked Sendable {
     // SwiftProtobuf.Message conformance is added in an extension below. See the
     // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
     // methods supported on all messages.
 
     package var entry: Spire_Api_Types_Entry {
-      get {_entry ?? Spire_Api_Types_Entry()}
-      set {_entry = newValue}
+      get {_storage._entry ?? Spire_Api_Types_Entry()}
+      set {_uniqueStorage()._entry = newValue}
     }
     /// Returns true if `entry` has been explicitly set.
-    package var hasEntry: Bool {self._entry != nil}
+    package var hasEntry: Bool {_storage._entry != nil}
     /// Clears the value of `entry`. Subsequent reads from it will return its default value.
-    package mutating func clearEntry() {self._entry = nil}
+    package mutating func clearEntry() {_uniqueStorage()._entry = nil}
 
     /// The default for the selectors when left out.
     package var minAssurance: UInt32 {
-      get {_minAssurance ?? 0}
-      set {_minAssurance = newValue}
+      get {_storage._minAssurance ?? 0}
+      set {_uniqueStorage()._minAssurance = newValue}
     }
     /// Returns true if `minAssurance` has been explicitly set.
-    package var hasMinAssurance: Bool {self._minAssurance != nil}
+    package var hasMinAssurance: Bool {_storage._minAssurance != nil}
     /// Clears the value of `minAssurance`. Subsequent reads from it will return its default value.
-    package mutating func clearMinAssurance() {self._minAssurance = nil}
+    package mutating func clearMinAssurance() {_uniqueStorage()._minAssurance = nil}
 
     package var allowJit: Bool {
-      get {_allowJit ?? false}
-      set {_allowJit = newValue}
+      get {_storage._allowJit ?? false}
+      set {_uniqueStorage()._allowJit = newValue}
     }
     /// Returns true if `allowJit` has been explicitly set.
-    package var hasAllowJit: Bool {self._allowJit != nil}
+    package var hasAllowJit: Bool {_storage._allowJit != nil}
     /// Clears the value of `allowJit`. Subsequent reads from it will return its default value.
-    package mutating func clearAllowJit() {self._allowJit = nil}
+    package mutating func clearAllowJit() {_uniqueStorage()._allowJit = nil}
 
-    /// Stores what is refused for its own good: a bare interpreter, a kind of selector that nobody knows.
-    package var force: Bool = false
+    /// Stores what is refused for its own good: a bare interpreter, a kind of selector that nobody knows, an agent that
+    /// only its user tells from others.
+    package var force: Bool {
+      get {_storage._force}
+      set {_uniqueStorage()._force = newValue}
+    }
+
+    package var details: Mintmark_V1_Details {
+      get {_storage._details ?? Mintmark_V1_Details()}
+      set {_uniqueStorage()._details = newValue}
+    }
+    /// Returns true if `details` has been explicitly set.
+    package var hasDetails: Bool {_storage._details != nil}
+    /// Clears the value of `details`. Subsequent reads from it will return its default value.
+    package mutating func clearDetails() {_uniqueStorage()._details = nil}
 
     package var unknownFields = SwiftProtobuf.UnknownStorage()
 
     package init() {}
 
-    fileprivate var _entry: Spire_Api_Types_Entry? = nil
-    fileprivate var _minAssurance: UInt32? = nil
-    fileprivate var _allowJit: Bool? = nil
+    fileprivate var _storage = _StorageClass.defaultInstance
   }
 
   package init() {}
@@ -183,6 +407,25 @@ package nonisolated struct Mintmark_V1_UpdateEntriesRequest: Sendable {
       get {_storage._force}
       set {_uniqueStorage()._force = newValue}
     }
+
+    package var details: Mintmark_V1_Details {
+      get {_storage._details ?? Mintmark_V1_Details()}
+      set {_uniqueStorage()._details = newValue}
+    }
+    /// Returns true if `details` has been explicitly set.
+    package var hasDetails: Bool {_storage._details != nil}
+    /// Clears the value of `details`. Subsequent reads from it will return its default value.
+    package mutating func clearDetails() {_uniqueStorage()._details = nil}
+
+    /// Which of the details to take over; none when left out.
+    package var detailsMask: Mintmark_V1_DetailsMask {
+      get {_storage._detailsMask ?? Mintmark_V1_DetailsMask()}
+      set {_uniqueStorage()._detailsMask = newValue}
+    }
+    /// Returns true if `detailsMask` has been explicitly set.
+    package var hasDetailsMask: Bool {_storage._detailsMask != nil}
+    /// Clears the value of `detailsMask`. Subsequent reads from it will return its default value.
+    package mutating func clearDetailsMask() {_uniqueStorage()._detailsMask = nil}
 
     package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -265,6 +508,9 @@ package nonisolated struct Mintmark_V1_SyncRequest: Sendable {
 
   package var ids: [String] = []
 
+  /// In the first request: the version of the vocabulary that the agent understands. Entries that need more are not sent.
+  package var vocabulary: UInt32 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -318,6 +564,10 @@ package nonisolated struct Mintmark_V1_SyncResponse: Sendable {
 
 fileprivate nonisolated let _protobuf_package = "mintmark.v1"
 
+nonisolated extension Mintmark_V1_Class: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0CLASS_UNSPECIFIED\0\u{1}CLASS_AGENT\0\u{1}CLASS_TOOL\0\u{1}CLASS_SERVICE\0")
+}
+
 nonisolated extension Mintmark_V1_Terms: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Terms"
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}min_assurance\0\u{3}allow_jit\0")
@@ -353,9 +603,9 @@ nonisolated extension Mintmark_V1_Terms: SwiftProtobuf.Message, SwiftProtobuf._M
   }
 }
 
-nonisolated extension Mintmark_V1_Entry: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  package static let protoMessageName: String = _protobuf_package + ".Entry"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}entry\0\u{1}terms\0")
+nonisolated extension Mintmark_V1_Rules: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Rules"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}any_of\0\u{3}none_of\0\u{3}digest_sets\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -363,8 +613,88 @@ nonisolated extension Mintmark_V1_Entry: SwiftProtobuf.Message, SwiftProtobuf._M
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeSingularMessageField(value: &self._entry) }()
-      case 2: try { try decoder.decodeSingularMessageField(value: &self._terms) }()
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.anyOf) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.noneOf) }()
+      case 3: try { try decoder.decodeRepeatedStringField(value: &self.digestSets) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.anyOf.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.anyOf, fieldNumber: 1)
+    }
+    if !self.noneOf.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.noneOf, fieldNumber: 2)
+    }
+    if !self.digestSets.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.digestSets, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Mintmark_V1_Rules, rhs: Mintmark_V1_Rules) -> Bool {
+    if lhs.anyOf != rhs.anyOf {return false}
+    if lhs.noneOf != rhs.noneOf {return false}
+    if lhs.digestSets != rhs.digestSets {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Mintmark_V1_Rules.Group: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Mintmark_V1_Rules.protoMessageName + ".Group"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}selectors\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.selectors) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.selectors.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.selectors, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Mintmark_V1_Rules.Group, rhs: Mintmark_V1_Rules.Group) -> Bool {
+    if lhs.selectors != rhs.selectors {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Mintmark_V1_Details: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Details"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}description\0\u{1}owner\0\u{1}purpose\0\u{1}labels\0\u{1}class\0\u{3}not_before\0\u{1}disabled\0\u{1}audiences\0\u{3}key_type\0\u{3}per_instance_keys\0\u{1}rules\0\u{3}id_template\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.description_p) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.owner) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.purpose) }()
+      case 4: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: &self.labels) }()
+      case 5: try { try decoder.decodeSingularEnumField(value: &self.`class`) }()
+      case 6: try { try decoder.decodeSingularInt64Field(value: &self.notBefore) }()
+      case 7: try { try decoder.decodeSingularBoolField(value: &self.disabled) }()
+      case 8: try { try decoder.decodeRepeatedStringField(value: &self.audiences) }()
+      case 9: try { try decoder.decodeSingularStringField(value: &self.keyType) }()
+      case 10: try { try decoder.decodeSingularBoolField(value: &self.perInstanceKeys) }()
+      case 11: try { try decoder.decodeSingularMessageField(value: &self._rules) }()
+      case 12: try { try decoder.decodeSingularStringField(value: &self.idTemplate) }()
       default: break
       }
     }
@@ -375,18 +705,321 @@ nonisolated extension Mintmark_V1_Entry: SwiftProtobuf.Message, SwiftProtobuf._M
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
     // https://github.com/apple/swift-protobuf/issues/1182
-    try { if let v = self._entry {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    if !self.description_p.isEmpty {
+      try visitor.visitSingularStringField(value: self.description_p, fieldNumber: 1)
+    }
+    if !self.owner.isEmpty {
+      try visitor.visitSingularStringField(value: self.owner, fieldNumber: 2)
+    }
+    if !self.purpose.isEmpty {
+      try visitor.visitSingularStringField(value: self.purpose, fieldNumber: 3)
+    }
+    if !self.labels.isEmpty {
+      try visitor.visitMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: self.labels, fieldNumber: 4)
+    }
+    if self.`class` != .unspecified {
+      try visitor.visitSingularEnumField(value: self.`class`, fieldNumber: 5)
+    }
+    if self.notBefore != 0 {
+      try visitor.visitSingularInt64Field(value: self.notBefore, fieldNumber: 6)
+    }
+    if self.disabled != false {
+      try visitor.visitSingularBoolField(value: self.disabled, fieldNumber: 7)
+    }
+    if !self.audiences.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.audiences, fieldNumber: 8)
+    }
+    if !self.keyType.isEmpty {
+      try visitor.visitSingularStringField(value: self.keyType, fieldNumber: 9)
+    }
+    if self.perInstanceKeys != false {
+      try visitor.visitSingularBoolField(value: self.perInstanceKeys, fieldNumber: 10)
+    }
+    try { if let v = self._rules {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
     } }()
-    try { if let v = self._terms {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-    } }()
+    if !self.idTemplate.isEmpty {
+      try visitor.visitSingularStringField(value: self.idTemplate, fieldNumber: 12)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Mintmark_V1_Details, rhs: Mintmark_V1_Details) -> Bool {
+    if lhs.description_p != rhs.description_p {return false}
+    if lhs.owner != rhs.owner {return false}
+    if lhs.purpose != rhs.purpose {return false}
+    if lhs.labels != rhs.labels {return false}
+    if lhs.`class` != rhs.`class` {return false}
+    if lhs.notBefore != rhs.notBefore {return false}
+    if lhs.disabled != rhs.disabled {return false}
+    if lhs.audiences != rhs.audiences {return false}
+    if lhs.keyType != rhs.keyType {return false}
+    if lhs.perInstanceKeys != rhs.perInstanceKeys {return false}
+    if lhs._rules != rhs._rules {return false}
+    if lhs.idTemplate != rhs.idTemplate {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Mintmark_V1_DetailsMask: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".DetailsMask"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}description\0\u{1}owner\0\u{1}purpose\0\u{1}labels\0\u{1}class\0\u{3}not_before\0\u{1}disabled\0\u{1}audiences\0\u{3}key_type\0\u{3}per_instance_keys\0\u{3}any_of\0\u{3}none_of\0\u{3}digest_sets\0\u{3}id_template\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBoolField(value: &self.description_p) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.owner) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.purpose) }()
+      case 4: try { try decoder.decodeSingularBoolField(value: &self.labels) }()
+      case 5: try { try decoder.decodeSingularBoolField(value: &self.`class`) }()
+      case 6: try { try decoder.decodeSingularBoolField(value: &self.notBefore) }()
+      case 7: try { try decoder.decodeSingularBoolField(value: &self.disabled) }()
+      case 8: try { try decoder.decodeSingularBoolField(value: &self.audiences) }()
+      case 9: try { try decoder.decodeSingularBoolField(value: &self.keyType) }()
+      case 10: try { try decoder.decodeSingularBoolField(value: &self.perInstanceKeys) }()
+      case 11: try { try decoder.decodeSingularBoolField(value: &self.anyOf) }()
+      case 12: try { try decoder.decodeSingularBoolField(value: &self.noneOf) }()
+      case 13: try { try decoder.decodeSingularBoolField(value: &self.digestSets) }()
+      case 14: try { try decoder.decodeSingularBoolField(value: &self.idTemplate) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.description_p != false {
+      try visitor.visitSingularBoolField(value: self.description_p, fieldNumber: 1)
+    }
+    if self.owner != false {
+      try visitor.visitSingularBoolField(value: self.owner, fieldNumber: 2)
+    }
+    if self.purpose != false {
+      try visitor.visitSingularBoolField(value: self.purpose, fieldNumber: 3)
+    }
+    if self.labels != false {
+      try visitor.visitSingularBoolField(value: self.labels, fieldNumber: 4)
+    }
+    if self.`class` != false {
+      try visitor.visitSingularBoolField(value: self.`class`, fieldNumber: 5)
+    }
+    if self.notBefore != false {
+      try visitor.visitSingularBoolField(value: self.notBefore, fieldNumber: 6)
+    }
+    if self.disabled != false {
+      try visitor.visitSingularBoolField(value: self.disabled, fieldNumber: 7)
+    }
+    if self.audiences != false {
+      try visitor.visitSingularBoolField(value: self.audiences, fieldNumber: 8)
+    }
+    if self.keyType != false {
+      try visitor.visitSingularBoolField(value: self.keyType, fieldNumber: 9)
+    }
+    if self.perInstanceKeys != false {
+      try visitor.visitSingularBoolField(value: self.perInstanceKeys, fieldNumber: 10)
+    }
+    if self.anyOf != false {
+      try visitor.visitSingularBoolField(value: self.anyOf, fieldNumber: 11)
+    }
+    if self.noneOf != false {
+      try visitor.visitSingularBoolField(value: self.noneOf, fieldNumber: 12)
+    }
+    if self.digestSets != false {
+      try visitor.visitSingularBoolField(value: self.digestSets, fieldNumber: 13)
+    }
+    if self.idTemplate != false {
+      try visitor.visitSingularBoolField(value: self.idTemplate, fieldNumber: 14)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Mintmark_V1_DetailsMask, rhs: Mintmark_V1_DetailsMask) -> Bool {
+    if lhs.description_p != rhs.description_p {return false}
+    if lhs.owner != rhs.owner {return false}
+    if lhs.purpose != rhs.purpose {return false}
+    if lhs.labels != rhs.labels {return false}
+    if lhs.`class` != rhs.`class` {return false}
+    if lhs.notBefore != rhs.notBefore {return false}
+    if lhs.disabled != rhs.disabled {return false}
+    if lhs.audiences != rhs.audiences {return false}
+    if lhs.keyType != rhs.keyType {return false}
+    if lhs.perInstanceKeys != rhs.perInstanceKeys {return false}
+    if lhs.anyOf != rhs.anyOf {return false}
+    if lhs.noneOf != rhs.noneOf {return false}
+    if lhs.digestSets != rhs.digestSets {return false}
+    if lhs.idTemplate != rhs.idTemplate {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Mintmark_V1_AcceptedDigests: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".AcceptedDigests"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}digests\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.digests) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    if !self.digests.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.digests, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Mintmark_V1_AcceptedDigests, rhs: Mintmark_V1_AcceptedDigests) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs.digests != rhs.digests {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Mintmark_V1_AcceptedDigests.Digest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Mintmark_V1_AcceptedDigests.protoMessageName + ".Digest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sha256\0\u{1}until\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.sha256) }()
+      case 2: try { try decoder.decodeSingularInt64Field(value: &self.until) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.sha256.isEmpty {
+      try visitor.visitSingularStringField(value: self.sha256, fieldNumber: 1)
+    }
+    if self.until != 0 {
+      try visitor.visitSingularInt64Field(value: self.until, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Mintmark_V1_AcceptedDigests.Digest, rhs: Mintmark_V1_AcceptedDigests.Digest) -> Bool {
+    if lhs.sha256 != rhs.sha256 {return false}
+    if lhs.until != rhs.until {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Mintmark_V1_Entry: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Entry"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}entry\0\u{1}terms\0\u{1}details\0\u{3}digest_sets\0\u{1}vocabulary\0")
+
+  fileprivate class _StorageClass {
+    var _entry: Spire_Api_Types_Entry? = nil
+    var _terms: Mintmark_V1_Terms? = nil
+    var _details: Mintmark_V1_Details? = nil
+    var _digestSets: [Mintmark_V1_AcceptedDigests] = []
+    var _vocabulary: UInt32 = 0
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _entry = source._entry
+      _terms = source._terms
+      _details = source._details
+      _digestSets = source._digestSets
+      _vocabulary = source._vocabulary
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularMessageField(value: &_storage._entry) }()
+        case 2: try { try decoder.decodeSingularMessageField(value: &_storage._terms) }()
+        case 3: try { try decoder.decodeSingularMessageField(value: &_storage._details) }()
+        case 4: try { try decoder.decodeRepeatedMessageField(value: &_storage._digestSets) }()
+        case 5: try { try decoder.decodeSingularUInt32Field(value: &_storage._vocabulary) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      try { if let v = _storage._entry {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+      } }()
+      try { if let v = _storage._terms {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+      } }()
+      try { if let v = _storage._details {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+      } }()
+      if !_storage._digestSets.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._digestSets, fieldNumber: 4)
+      }
+      if _storage._vocabulary != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._vocabulary, fieldNumber: 5)
+      }
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Mintmark_V1_Entry, rhs: Mintmark_V1_Entry) -> Bool {
-    if lhs._entry != rhs._entry {return false}
-    if lhs._terms != rhs._terms {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._entry != rhs_storage._entry {return false}
+        if _storage._terms != rhs_storage._terms {return false}
+        if _storage._details != rhs_storage._details {return false}
+        if _storage._digestSets != rhs_storage._digestSets {return false}
+        if _storage._vocabulary != rhs_storage._vocabulary {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -424,48 +1057,97 @@ nonisolated extension Mintmark_V1_CreateEntriesRequest: SwiftProtobuf.Message, S
 
 nonisolated extension Mintmark_V1_CreateEntriesRequest.Item: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = Mintmark_V1_CreateEntriesRequest.protoMessageName + ".Item"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}entry\0\u{3}min_assurance\0\u{3}allow_jit\0\u{1}force\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}entry\0\u{3}min_assurance\0\u{3}allow_jit\0\u{1}force\0\u{1}details\0")
+
+  fileprivate class _StorageClass {
+    var _entry: Spire_Api_Types_Entry? = nil
+    var _minAssurance: UInt32? = nil
+    var _allowJit: Bool? = nil
+    var _force: Bool = false
+    var _details: Mintmark_V1_Details? = nil
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _entry = source._entry
+      _minAssurance = source._minAssurance
+      _allowJit = source._allowJit
+      _force = source._force
+      _details = source._details
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularMessageField(value: &self._entry) }()
-      case 2: try { try decoder.decodeSingularUInt32Field(value: &self._minAssurance) }()
-      case 3: try { try decoder.decodeSingularBoolField(value: &self._allowJit) }()
-      case 4: try { try decoder.decodeSingularBoolField(value: &self.force) }()
-      default: break
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularMessageField(value: &_storage._entry) }()
+        case 2: try { try decoder.decodeSingularUInt32Field(value: &_storage._minAssurance) }()
+        case 3: try { try decoder.decodeSingularBoolField(value: &_storage._allowJit) }()
+        case 4: try { try decoder.decodeSingularBoolField(value: &_storage._force) }()
+        case 5: try { try decoder.decodeSingularMessageField(value: &_storage._details) }()
+        default: break
+        }
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    try { if let v = self._entry {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
-    } }()
-    try { if let v = self._minAssurance {
-      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 2)
-    } }()
-    try { if let v = self._allowJit {
-      try visitor.visitSingularBoolField(value: v, fieldNumber: 3)
-    } }()
-    if self.force != false {
-      try visitor.visitSingularBoolField(value: self.force, fieldNumber: 4)
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      try { if let v = _storage._entry {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+      } }()
+      try { if let v = _storage._minAssurance {
+        try visitor.visitSingularUInt32Field(value: v, fieldNumber: 2)
+      } }()
+      try { if let v = _storage._allowJit {
+        try visitor.visitSingularBoolField(value: v, fieldNumber: 3)
+      } }()
+      if _storage._force != false {
+        try visitor.visitSingularBoolField(value: _storage._force, fieldNumber: 4)
+      }
+      try { if let v = _storage._details {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Mintmark_V1_CreateEntriesRequest.Item, rhs: Mintmark_V1_CreateEntriesRequest.Item) -> Bool {
-    if lhs._entry != rhs._entry {return false}
-    if lhs._minAssurance != rhs._minAssurance {return false}
-    if lhs._allowJit != rhs._allowJit {return false}
-    if lhs.force != rhs.force {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._entry != rhs_storage._entry {return false}
+        if _storage._minAssurance != rhs_storage._minAssurance {return false}
+        if _storage._allowJit != rhs_storage._allowJit {return false}
+        if _storage._force != rhs_storage._force {return false}
+        if _storage._details != rhs_storage._details {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -503,7 +1185,7 @@ nonisolated extension Mintmark_V1_UpdateEntriesRequest: SwiftProtobuf.Message, S
 
 nonisolated extension Mintmark_V1_UpdateEntriesRequest.Item: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = Mintmark_V1_UpdateEntriesRequest.protoMessageName + ".Item"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}entry\0\u{1}mask\0\u{3}min_assurance\0\u{3}allow_jit\0\u{1}force\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}entry\0\u{1}mask\0\u{3}min_assurance\0\u{3}allow_jit\0\u{1}force\0\u{1}details\0\u{3}details_mask\0")
 
   fileprivate class _StorageClass {
     var _entry: Spire_Api_Types_Entry? = nil
@@ -511,6 +1193,8 @@ nonisolated extension Mintmark_V1_UpdateEntriesRequest.Item: SwiftProtobuf.Messa
     var _minAssurance: UInt32? = nil
     var _allowJit: Bool? = nil
     var _force: Bool = false
+    var _details: Mintmark_V1_Details? = nil
+    var _detailsMask: Mintmark_V1_DetailsMask? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -526,6 +1210,8 @@ nonisolated extension Mintmark_V1_UpdateEntriesRequest.Item: SwiftProtobuf.Messa
       _minAssurance = source._minAssurance
       _allowJit = source._allowJit
       _force = source._force
+      _details = source._details
+      _detailsMask = source._detailsMask
     }
   }
 
@@ -549,6 +1235,8 @@ nonisolated extension Mintmark_V1_UpdateEntriesRequest.Item: SwiftProtobuf.Messa
         case 3: try { try decoder.decodeSingularUInt32Field(value: &_storage._minAssurance) }()
         case 4: try { try decoder.decodeSingularBoolField(value: &_storage._allowJit) }()
         case 5: try { try decoder.decodeSingularBoolField(value: &_storage._force) }()
+        case 6: try { try decoder.decodeSingularMessageField(value: &_storage._details) }()
+        case 7: try { try decoder.decodeSingularMessageField(value: &_storage._detailsMask) }()
         default: break
         }
       }
@@ -576,6 +1264,12 @@ nonisolated extension Mintmark_V1_UpdateEntriesRequest.Item: SwiftProtobuf.Messa
       if _storage._force != false {
         try visitor.visitSingularBoolField(value: _storage._force, fieldNumber: 5)
       }
+      try { if let v = _storage._details {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+      } }()
+      try { if let v = _storage._detailsMask {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -590,6 +1284,8 @@ nonisolated extension Mintmark_V1_UpdateEntriesRequest.Item: SwiftProtobuf.Messa
         if _storage._minAssurance != rhs_storage._minAssurance {return false}
         if _storage._allowJit != rhs_storage._allowJit {return false}
         if _storage._force != rhs_storage._force {return false}
+        if _storage._details != rhs_storage._details {return false}
+        if _storage._detailsMask != rhs_storage._detailsMask {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -715,7 +1411,7 @@ nonisolated extension Mintmark_V1_ListEntriesResponse: SwiftProtobuf.Message, Sw
 
 nonisolated extension Mintmark_V1_SyncRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".SyncRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}ids\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}ids\0\u{1}vocabulary\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -724,6 +1420,7 @@ nonisolated extension Mintmark_V1_SyncRequest: SwiftProtobuf.Message, SwiftProto
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeRepeatedStringField(value: &self.ids) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.vocabulary) }()
       default: break
       }
     }
@@ -733,11 +1430,15 @@ nonisolated extension Mintmark_V1_SyncRequest: SwiftProtobuf.Message, SwiftProto
     if !self.ids.isEmpty {
       try visitor.visitRepeatedStringField(value: self.ids, fieldNumber: 1)
     }
+    if self.vocabulary != 0 {
+      try visitor.visitSingularUInt32Field(value: self.vocabulary, fieldNumber: 2)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Mintmark_V1_SyncRequest, rhs: Mintmark_V1_SyncRequest) -> Bool {
     if lhs.ids != rhs.ids {return false}
+    if lhs.vocabulary != rhs.vocabulary {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

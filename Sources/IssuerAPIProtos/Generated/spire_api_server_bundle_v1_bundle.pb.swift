@@ -8,7 +8,7 @@
 // For information on using the generated types, please see the documentation:
 //   https://github.com/apple/swift-protobuf/
 
-/// The trust bundle of the issuer's own trust domain.
+/// The trust bundle of the issuer's own trust domain, and those of the domains it federates with.
 
 import SwiftProtobuf
 
@@ -20,6 +20,29 @@ import SwiftProtobuf
 fileprivate nonisolated struct _GeneratedWithProtocGenSwiftVersion: SwiftProtobuf.ProtobufAPIVersionCheck {
   struct _2: SwiftProtobuf.ProtobufAPIVersion_2 {}
   typealias Version = _2
+}
+
+package nonisolated struct Spire_Api_Server_Bundle_V1_CountBundlesRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Spire_Api_Server_Bundle_V1_CountBundlesResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The issuer's own and the federated ones.
+  package var count: Int32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 package nonisolated struct Spire_Api_Server_Bundle_V1_GetBundleRequest: Sendable {
@@ -43,9 +66,515 @@ package nonisolated struct Spire_Api_Server_Bundle_V1_GetBundleRequest: Sendable
   fileprivate var _outputMask: Spire_Api_Types_BundleMask? = nil
 }
 
+package nonisolated struct Spire_Api_Server_Bundle_V1_AppendBundleRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var x509Authorities: [Spire_Api_Types_X509Certificate] = []
+
+  package var jwtAuthorities: [Spire_Api_Types_JWTKey] = []
+
+  package var outputMask: Spire_Api_Types_BundleMask {
+    get {_outputMask ?? Spire_Api_Types_BundleMask()}
+    set {_outputMask = newValue}
+  }
+  /// Returns true if `outputMask` has been explicitly set.
+  package var hasOutputMask: Bool {self._outputMask != nil}
+  /// Clears the value of `outputMask`. Subsequent reads from it will return its default value.
+  package mutating func clearOutputMask() {self._outputMask = nil}
+
+  package var witAuthorities: [Spire_Api_Types_WITKey] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _outputMask: Spire_Api_Types_BundleMask? = nil
+}
+
+package nonisolated struct Spire_Api_Server_Bundle_V1_PublishJWTAuthorityRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var jwtAuthority: Spire_Api_Types_JWTKey {
+    get {_jwtAuthority ?? Spire_Api_Types_JWTKey()}
+    set {_jwtAuthority = newValue}
+  }
+  /// Returns true if `jwtAuthority` has been explicitly set.
+  package var hasJwtAuthority: Bool {self._jwtAuthority != nil}
+  /// Clears the value of `jwtAuthority`. Subsequent reads from it will return its default value.
+  package mutating func clearJwtAuthority() {self._jwtAuthority = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _jwtAuthority: Spire_Api_Types_JWTKey? = nil
+}
+
+package nonisolated struct Spire_Api_Server_Bundle_V1_PublishJWTAuthorityResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var jwtAuthorities: [Spire_Api_Types_JWTKey] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Spire_Api_Server_Bundle_V1_PublishWITAuthorityRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var witAuthority: Spire_Api_Types_WITKey {
+    get {_witAuthority ?? Spire_Api_Types_WITKey()}
+    set {_witAuthority = newValue}
+  }
+  /// Returns true if `witAuthority` has been explicitly set.
+  package var hasWitAuthority: Bool {self._witAuthority != nil}
+  /// Clears the value of `witAuthority`. Subsequent reads from it will return its default value.
+  package mutating func clearWitAuthority() {self._witAuthority = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _witAuthority: Spire_Api_Types_WITKey? = nil
+}
+
+package nonisolated struct Spire_Api_Server_Bundle_V1_PublishWITAuthorityResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var witAuthorities: [Spire_Api_Types_WITKey] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Spire_Api_Server_Bundle_V1_ListFederatedBundlesRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var outputMask: Spire_Api_Types_BundleMask {
+    get {_outputMask ?? Spire_Api_Types_BundleMask()}
+    set {_outputMask = newValue}
+  }
+  /// Returns true if `outputMask` has been explicitly set.
+  package var hasOutputMask: Bool {self._outputMask != nil}
+  /// Clears the value of `outputMask`. Subsequent reads from it will return its default value.
+  package mutating func clearOutputMask() {self._outputMask = nil}
+
+  package var pageSize: Int32 = 0
+
+  package var pageToken: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _outputMask: Spire_Api_Types_BundleMask? = nil
+}
+
+package nonisolated struct Spire_Api_Server_Bundle_V1_ListFederatedBundlesResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var bundles: [Spire_Api_Types_Bundle] = []
+
+  package var nextPageToken: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Spire_Api_Server_Bundle_V1_GetFederatedBundleRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var trustDomain: String = String()
+
+  package var outputMask: Spire_Api_Types_BundleMask {
+    get {_outputMask ?? Spire_Api_Types_BundleMask()}
+    set {_outputMask = newValue}
+  }
+  /// Returns true if `outputMask` has been explicitly set.
+  package var hasOutputMask: Bool {self._outputMask != nil}
+  /// Clears the value of `outputMask`. Subsequent reads from it will return its default value.
+  package mutating func clearOutputMask() {self._outputMask = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _outputMask: Spire_Api_Types_BundleMask? = nil
+}
+
+package nonisolated struct Spire_Api_Server_Bundle_V1_BatchCreateFederatedBundleRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var bundle: [Spire_Api_Types_Bundle] = []
+
+  package var outputMask: Spire_Api_Types_BundleMask {
+    get {_outputMask ?? Spire_Api_Types_BundleMask()}
+    set {_outputMask = newValue}
+  }
+  /// Returns true if `outputMask` has been explicitly set.
+  package var hasOutputMask: Bool {self._outputMask != nil}
+  /// Clears the value of `outputMask`. Subsequent reads from it will return its default value.
+  package mutating func clearOutputMask() {self._outputMask = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _outputMask: Spire_Api_Types_BundleMask? = nil
+}
+
+package nonisolated struct Spire_Api_Server_Bundle_V1_BatchCreateFederatedBundleResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var results: [Spire_Api_Server_Bundle_V1_BatchCreateFederatedBundleResponse.Result] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated struct Result: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var status: Spire_Api_Types_Status {
+      get {_status ?? Spire_Api_Types_Status()}
+      set {_status = newValue}
+    }
+    /// Returns true if `status` has been explicitly set.
+    package var hasStatus: Bool {self._status != nil}
+    /// Clears the value of `status`. Subsequent reads from it will return its default value.
+    package mutating func clearStatus() {self._status = nil}
+
+    package var bundle: Spire_Api_Types_Bundle {
+      get {_bundle ?? Spire_Api_Types_Bundle()}
+      set {_bundle = newValue}
+    }
+    /// Returns true if `bundle` has been explicitly set.
+    package var hasBundle: Bool {self._bundle != nil}
+    /// Clears the value of `bundle`. Subsequent reads from it will return its default value.
+    package mutating func clearBundle() {self._bundle = nil}
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+
+    fileprivate var _status: Spire_Api_Types_Status? = nil
+    fileprivate var _bundle: Spire_Api_Types_Bundle? = nil
+  }
+
+  package init() {}
+}
+
+package nonisolated struct Spire_Api_Server_Bundle_V1_BatchUpdateFederatedBundleRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var bundle: [Spire_Api_Types_Bundle] = []
+
+  package var inputMask: Spire_Api_Types_BundleMask {
+    get {_inputMask ?? Spire_Api_Types_BundleMask()}
+    set {_inputMask = newValue}
+  }
+  /// Returns true if `inputMask` has been explicitly set.
+  package var hasInputMask: Bool {self._inputMask != nil}
+  /// Clears the value of `inputMask`. Subsequent reads from it will return its default value.
+  package mutating func clearInputMask() {self._inputMask = nil}
+
+  package var outputMask: Spire_Api_Types_BundleMask {
+    get {_outputMask ?? Spire_Api_Types_BundleMask()}
+    set {_outputMask = newValue}
+  }
+  /// Returns true if `outputMask` has been explicitly set.
+  package var hasOutputMask: Bool {self._outputMask != nil}
+  /// Clears the value of `outputMask`. Subsequent reads from it will return its default value.
+  package mutating func clearOutputMask() {self._outputMask = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _inputMask: Spire_Api_Types_BundleMask? = nil
+  fileprivate var _outputMask: Spire_Api_Types_BundleMask? = nil
+}
+
+package nonisolated struct Spire_Api_Server_Bundle_V1_BatchUpdateFederatedBundleResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var results: [Spire_Api_Server_Bundle_V1_BatchUpdateFederatedBundleResponse.Result] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated struct Result: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var status: Spire_Api_Types_Status {
+      get {_status ?? Spire_Api_Types_Status()}
+      set {_status = newValue}
+    }
+    /// Returns true if `status` has been explicitly set.
+    package var hasStatus: Bool {self._status != nil}
+    /// Clears the value of `status`. Subsequent reads from it will return its default value.
+    package mutating func clearStatus() {self._status = nil}
+
+    package var bundle: Spire_Api_Types_Bundle {
+      get {_bundle ?? Spire_Api_Types_Bundle()}
+      set {_bundle = newValue}
+    }
+    /// Returns true if `bundle` has been explicitly set.
+    package var hasBundle: Bool {self._bundle != nil}
+    /// Clears the value of `bundle`. Subsequent reads from it will return its default value.
+    package mutating func clearBundle() {self._bundle = nil}
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+
+    fileprivate var _status: Spire_Api_Types_Status? = nil
+    fileprivate var _bundle: Spire_Api_Types_Bundle? = nil
+  }
+
+  package init() {}
+}
+
+package nonisolated struct Spire_Api_Server_Bundle_V1_BatchSetFederatedBundleRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var bundle: [Spire_Api_Types_Bundle] = []
+
+  package var outputMask: Spire_Api_Types_BundleMask {
+    get {_outputMask ?? Spire_Api_Types_BundleMask()}
+    set {_outputMask = newValue}
+  }
+  /// Returns true if `outputMask` has been explicitly set.
+  package var hasOutputMask: Bool {self._outputMask != nil}
+  /// Clears the value of `outputMask`. Subsequent reads from it will return its default value.
+  package mutating func clearOutputMask() {self._outputMask = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _outputMask: Spire_Api_Types_BundleMask? = nil
+}
+
+package nonisolated struct Spire_Api_Server_Bundle_V1_BatchSetFederatedBundleResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var results: [Spire_Api_Server_Bundle_V1_BatchSetFederatedBundleResponse.Result] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated struct Result: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var status: Spire_Api_Types_Status {
+      get {_status ?? Spire_Api_Types_Status()}
+      set {_status = newValue}
+    }
+    /// Returns true if `status` has been explicitly set.
+    package var hasStatus: Bool {self._status != nil}
+    /// Clears the value of `status`. Subsequent reads from it will return its default value.
+    package mutating func clearStatus() {self._status = nil}
+
+    package var bundle: Spire_Api_Types_Bundle {
+      get {_bundle ?? Spire_Api_Types_Bundle()}
+      set {_bundle = newValue}
+    }
+    /// Returns true if `bundle` has been explicitly set.
+    package var hasBundle: Bool {self._bundle != nil}
+    /// Clears the value of `bundle`. Subsequent reads from it will return its default value.
+    package mutating func clearBundle() {self._bundle = nil}
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+
+    fileprivate var _status: Spire_Api_Types_Status? = nil
+    fileprivate var _bundle: Spire_Api_Types_Bundle? = nil
+  }
+
+  package init() {}
+}
+
+package nonisolated struct Spire_Api_Server_Bundle_V1_BatchDeleteFederatedBundleRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var trustDomains: [String] = []
+
+  package var mode: Spire_Api_Server_Bundle_V1_BatchDeleteFederatedBundleRequest.Mode = .restrict
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  /// What becomes of entries that federate with the domain.
+  package nonisolated enum Mode: SwiftProtobuf.Enum, Swift.CaseIterable {
+    package typealias RawValue = Int
+
+    /// Nothing is deleted while there are any.
+    case restrict // = 0
+
+    /// They are deleted too.
+    case delete // = 1
+
+    /// They stay, without the domain.
+    case dissociate // = 2
+    case UNRECOGNIZED(Int)
+
+    package init() {
+      self = .restrict
+    }
+
+    package init?(rawValue: Int) {
+      switch rawValue {
+      case 0: self = .restrict
+      case 1: self = .delete
+      case 2: self = .dissociate
+      default: self = .UNRECOGNIZED(rawValue)
+      }
+    }
+
+    package var rawValue: Int {
+      switch self {
+      case .restrict: return 0
+      case .delete: return 1
+      case .dissociate: return 2
+      case .UNRECOGNIZED(let i): return i
+      }
+    }
+
+    // The compiler won't synthesize support with the UNRECOGNIZED case.
+    package static let allCases: [Spire_Api_Server_Bundle_V1_BatchDeleteFederatedBundleRequest.Mode] = [
+      .restrict,
+      .delete,
+      .dissociate,
+    ]
+
+  }
+
+  package init() {}
+}
+
+package nonisolated struct Spire_Api_Server_Bundle_V1_BatchDeleteFederatedBundleResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var results: [Spire_Api_Server_Bundle_V1_BatchDeleteFederatedBundleResponse.Result] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated struct Result: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var status: Spire_Api_Types_Status {
+      get {_status ?? Spire_Api_Types_Status()}
+      set {_status = newValue}
+    }
+    /// Returns true if `status` has been explicitly set.
+    package var hasStatus: Bool {self._status != nil}
+    /// Clears the value of `status`. Subsequent reads from it will return its default value.
+    package mutating func clearStatus() {self._status = nil}
+
+    package var trustDomain: String = String()
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+
+    fileprivate var _status: Spire_Api_Types_Status? = nil
+  }
+
+  package init() {}
+}
+
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "spire.api.server.bundle.v1"
+
+nonisolated extension Spire_Api_Server_Bundle_V1_CountBundlesRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".CountBundlesRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Server_Bundle_V1_CountBundlesRequest, rhs: Spire_Api_Server_Bundle_V1_CountBundlesRequest) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Server_Bundle_V1_CountBundlesResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".CountBundlesResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}count\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt32Field(value: &self.count) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.count != 0 {
+      try visitor.visitSingularInt32Field(value: self.count, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Server_Bundle_V1_CountBundlesResponse, rhs: Spire_Api_Server_Bundle_V1_CountBundlesResponse) -> Bool {
+    if lhs.count != rhs.count {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
 
 nonisolated extension Spire_Api_Server_Bundle_V1_GetBundleRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".GetBundleRequest"
@@ -76,6 +605,738 @@ nonisolated extension Spire_Api_Server_Bundle_V1_GetBundleRequest: SwiftProtobuf
 
   package static func ==(lhs: Spire_Api_Server_Bundle_V1_GetBundleRequest, rhs: Spire_Api_Server_Bundle_V1_GetBundleRequest) -> Bool {
     if lhs._outputMask != rhs._outputMask {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Server_Bundle_V1_AppendBundleRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".AppendBundleRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}x509_authorities\0\u{3}jwt_authorities\0\u{3}output_mask\0\u{3}wit_authorities\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.x509Authorities) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.jwtAuthorities) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._outputMask) }()
+      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.witAuthorities) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.x509Authorities.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.x509Authorities, fieldNumber: 1)
+    }
+    if !self.jwtAuthorities.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.jwtAuthorities, fieldNumber: 2)
+    }
+    try { if let v = self._outputMask {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    if !self.witAuthorities.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.witAuthorities, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Server_Bundle_V1_AppendBundleRequest, rhs: Spire_Api_Server_Bundle_V1_AppendBundleRequest) -> Bool {
+    if lhs.x509Authorities != rhs.x509Authorities {return false}
+    if lhs.jwtAuthorities != rhs.jwtAuthorities {return false}
+    if lhs._outputMask != rhs._outputMask {return false}
+    if lhs.witAuthorities != rhs.witAuthorities {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Server_Bundle_V1_PublishJWTAuthorityRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".PublishJWTAuthorityRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}jwt_authority\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._jwtAuthority) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._jwtAuthority {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Server_Bundle_V1_PublishJWTAuthorityRequest, rhs: Spire_Api_Server_Bundle_V1_PublishJWTAuthorityRequest) -> Bool {
+    if lhs._jwtAuthority != rhs._jwtAuthority {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Server_Bundle_V1_PublishJWTAuthorityResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".PublishJWTAuthorityResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}jwt_authorities\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.jwtAuthorities) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.jwtAuthorities.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.jwtAuthorities, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Server_Bundle_V1_PublishJWTAuthorityResponse, rhs: Spire_Api_Server_Bundle_V1_PublishJWTAuthorityResponse) -> Bool {
+    if lhs.jwtAuthorities != rhs.jwtAuthorities {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Server_Bundle_V1_PublishWITAuthorityRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".PublishWITAuthorityRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}wit_authority\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._witAuthority) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._witAuthority {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Server_Bundle_V1_PublishWITAuthorityRequest, rhs: Spire_Api_Server_Bundle_V1_PublishWITAuthorityRequest) -> Bool {
+    if lhs._witAuthority != rhs._witAuthority {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Server_Bundle_V1_PublishWITAuthorityResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".PublishWITAuthorityResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}wit_authorities\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.witAuthorities) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.witAuthorities.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.witAuthorities, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Server_Bundle_V1_PublishWITAuthorityResponse, rhs: Spire_Api_Server_Bundle_V1_PublishWITAuthorityResponse) -> Bool {
+    if lhs.witAuthorities != rhs.witAuthorities {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Server_Bundle_V1_ListFederatedBundlesRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ListFederatedBundlesRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}output_mask\0\u{3}page_size\0\u{3}page_token\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._outputMask) }()
+      case 2: try { try decoder.decodeSingularInt32Field(value: &self.pageSize) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.pageToken) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._outputMask {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if self.pageSize != 0 {
+      try visitor.visitSingularInt32Field(value: self.pageSize, fieldNumber: 2)
+    }
+    if !self.pageToken.isEmpty {
+      try visitor.visitSingularStringField(value: self.pageToken, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Server_Bundle_V1_ListFederatedBundlesRequest, rhs: Spire_Api_Server_Bundle_V1_ListFederatedBundlesRequest) -> Bool {
+    if lhs._outputMask != rhs._outputMask {return false}
+    if lhs.pageSize != rhs.pageSize {return false}
+    if lhs.pageToken != rhs.pageToken {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Server_Bundle_V1_ListFederatedBundlesResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ListFederatedBundlesResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}bundles\0\u{3}next_page_token\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.bundles) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.nextPageToken) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.bundles.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.bundles, fieldNumber: 1)
+    }
+    if !self.nextPageToken.isEmpty {
+      try visitor.visitSingularStringField(value: self.nextPageToken, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Server_Bundle_V1_ListFederatedBundlesResponse, rhs: Spire_Api_Server_Bundle_V1_ListFederatedBundlesResponse) -> Bool {
+    if lhs.bundles != rhs.bundles {return false}
+    if lhs.nextPageToken != rhs.nextPageToken {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Server_Bundle_V1_GetFederatedBundleRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".GetFederatedBundleRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}trust_domain\0\u{3}output_mask\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.trustDomain) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._outputMask) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.trustDomain.isEmpty {
+      try visitor.visitSingularStringField(value: self.trustDomain, fieldNumber: 1)
+    }
+    try { if let v = self._outputMask {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Server_Bundle_V1_GetFederatedBundleRequest, rhs: Spire_Api_Server_Bundle_V1_GetFederatedBundleRequest) -> Bool {
+    if lhs.trustDomain != rhs.trustDomain {return false}
+    if lhs._outputMask != rhs._outputMask {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Server_Bundle_V1_BatchCreateFederatedBundleRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BatchCreateFederatedBundleRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}bundle\0\u{3}output_mask\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.bundle) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._outputMask) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.bundle.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.bundle, fieldNumber: 1)
+    }
+    try { if let v = self._outputMask {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Server_Bundle_V1_BatchCreateFederatedBundleRequest, rhs: Spire_Api_Server_Bundle_V1_BatchCreateFederatedBundleRequest) -> Bool {
+    if lhs.bundle != rhs.bundle {return false}
+    if lhs._outputMask != rhs._outputMask {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Server_Bundle_V1_BatchCreateFederatedBundleResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BatchCreateFederatedBundleResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}results\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.results) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.results.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.results, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Server_Bundle_V1_BatchCreateFederatedBundleResponse, rhs: Spire_Api_Server_Bundle_V1_BatchCreateFederatedBundleResponse) -> Bool {
+    if lhs.results != rhs.results {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Server_Bundle_V1_BatchCreateFederatedBundleResponse.Result: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Spire_Api_Server_Bundle_V1_BatchCreateFederatedBundleResponse.protoMessageName + ".Result"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{1}bundle\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._status) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._bundle) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._status {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._bundle {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Server_Bundle_V1_BatchCreateFederatedBundleResponse.Result, rhs: Spire_Api_Server_Bundle_V1_BatchCreateFederatedBundleResponse.Result) -> Bool {
+    if lhs._status != rhs._status {return false}
+    if lhs._bundle != rhs._bundle {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Server_Bundle_V1_BatchUpdateFederatedBundleRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BatchUpdateFederatedBundleRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}bundle\0\u{3}input_mask\0\u{3}output_mask\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.bundle) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._inputMask) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._outputMask) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.bundle.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.bundle, fieldNumber: 1)
+    }
+    try { if let v = self._inputMask {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try { if let v = self._outputMask {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Server_Bundle_V1_BatchUpdateFederatedBundleRequest, rhs: Spire_Api_Server_Bundle_V1_BatchUpdateFederatedBundleRequest) -> Bool {
+    if lhs.bundle != rhs.bundle {return false}
+    if lhs._inputMask != rhs._inputMask {return false}
+    if lhs._outputMask != rhs._outputMask {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Server_Bundle_V1_BatchUpdateFederatedBundleResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BatchUpdateFederatedBundleResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}results\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.results) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.results.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.results, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Server_Bundle_V1_BatchUpdateFederatedBundleResponse, rhs: Spire_Api_Server_Bundle_V1_BatchUpdateFederatedBundleResponse) -> Bool {
+    if lhs.results != rhs.results {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Server_Bundle_V1_BatchUpdateFederatedBundleResponse.Result: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Spire_Api_Server_Bundle_V1_BatchUpdateFederatedBundleResponse.protoMessageName + ".Result"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{1}bundle\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._status) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._bundle) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._status {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._bundle {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Server_Bundle_V1_BatchUpdateFederatedBundleResponse.Result, rhs: Spire_Api_Server_Bundle_V1_BatchUpdateFederatedBundleResponse.Result) -> Bool {
+    if lhs._status != rhs._status {return false}
+    if lhs._bundle != rhs._bundle {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Server_Bundle_V1_BatchSetFederatedBundleRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BatchSetFederatedBundleRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}bundle\0\u{3}output_mask\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.bundle) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._outputMask) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.bundle.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.bundle, fieldNumber: 1)
+    }
+    try { if let v = self._outputMask {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Server_Bundle_V1_BatchSetFederatedBundleRequest, rhs: Spire_Api_Server_Bundle_V1_BatchSetFederatedBundleRequest) -> Bool {
+    if lhs.bundle != rhs.bundle {return false}
+    if lhs._outputMask != rhs._outputMask {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Server_Bundle_V1_BatchSetFederatedBundleResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BatchSetFederatedBundleResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}results\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.results) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.results.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.results, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Server_Bundle_V1_BatchSetFederatedBundleResponse, rhs: Spire_Api_Server_Bundle_V1_BatchSetFederatedBundleResponse) -> Bool {
+    if lhs.results != rhs.results {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Server_Bundle_V1_BatchSetFederatedBundleResponse.Result: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Spire_Api_Server_Bundle_V1_BatchSetFederatedBundleResponse.protoMessageName + ".Result"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{1}bundle\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._status) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._bundle) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._status {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._bundle {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Server_Bundle_V1_BatchSetFederatedBundleResponse.Result, rhs: Spire_Api_Server_Bundle_V1_BatchSetFederatedBundleResponse.Result) -> Bool {
+    if lhs._status != rhs._status {return false}
+    if lhs._bundle != rhs._bundle {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Server_Bundle_V1_BatchDeleteFederatedBundleRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BatchDeleteFederatedBundleRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}trust_domains\0\u{1}mode\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedStringField(value: &self.trustDomains) }()
+      case 2: try { try decoder.decodeSingularEnumField(value: &self.mode) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.trustDomains.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.trustDomains, fieldNumber: 1)
+    }
+    if self.mode != .restrict {
+      try visitor.visitSingularEnumField(value: self.mode, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Server_Bundle_V1_BatchDeleteFederatedBundleRequest, rhs: Spire_Api_Server_Bundle_V1_BatchDeleteFederatedBundleRequest) -> Bool {
+    if lhs.trustDomains != rhs.trustDomains {return false}
+    if lhs.mode != rhs.mode {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Server_Bundle_V1_BatchDeleteFederatedBundleRequest.Mode: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0RESTRICT\0\u{1}DELETE\0\u{1}DISSOCIATE\0")
+}
+
+nonisolated extension Spire_Api_Server_Bundle_V1_BatchDeleteFederatedBundleResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BatchDeleteFederatedBundleResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}results\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.results) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.results.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.results, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Server_Bundle_V1_BatchDeleteFederatedBundleResponse, rhs: Spire_Api_Server_Bundle_V1_BatchDeleteFederatedBundleResponse) -> Bool {
+    if lhs.results != rhs.results {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Server_Bundle_V1_BatchDeleteFederatedBundleResponse.Result: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Spire_Api_Server_Bundle_V1_BatchDeleteFederatedBundleResponse.protoMessageName + ".Result"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{3}trust_domain\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._status) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.trustDomain) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._status {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if !self.trustDomain.isEmpty {
+      try visitor.visitSingularStringField(value: self.trustDomain, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Server_Bundle_V1_BatchDeleteFederatedBundleResponse.Result, rhs: Spire_Api_Server_Bundle_V1_BatchDeleteFederatedBundleResponse.Result) -> Bool {
+    if lhs._status != rhs._status {return false}
+    if lhs.trustDomain != rhs.trustDomain {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

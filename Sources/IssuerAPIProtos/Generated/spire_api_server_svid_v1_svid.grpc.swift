@@ -74,12 +74,54 @@ package enum Spire_Api_Server_Svid_V1_SVID: Sendable {
                 type: .unary
             )
         }
+        /// Namespace for "MintWITSVID" metadata.
+        package enum MintWITSVID: Sendable {
+            /// Request type for "MintWITSVID".
+            package typealias Input = Spire_Api_Server_Svid_V1_MintWITSVIDRequest
+            /// Response type for "MintWITSVID".
+            package typealias Output = Spire_Api_Server_Svid_V1_MintWITSVIDResponse
+            /// Descriptor for "MintWITSVID".
+            package static let descriptor = GRPCCore.MethodDescriptor(
+                service: GRPCCore.ServiceDescriptor(fullyQualifiedService: "spire.api.server.svid.v1.SVID"),
+                method: "MintWITSVID",
+                type: .unary
+            )
+        }
+        /// Namespace for "BatchNewWITSVID" metadata.
+        package enum BatchNewWITSVID: Sendable {
+            /// Request type for "BatchNewWITSVID".
+            package typealias Input = Spire_Api_Server_Svid_V1_BatchNewWITSVIDRequest
+            /// Response type for "BatchNewWITSVID".
+            package typealias Output = Spire_Api_Server_Svid_V1_BatchNewWITSVIDResponse
+            /// Descriptor for "BatchNewWITSVID".
+            package static let descriptor = GRPCCore.MethodDescriptor(
+                service: GRPCCore.ServiceDescriptor(fullyQualifiedService: "spire.api.server.svid.v1.SVID"),
+                method: "BatchNewWITSVID",
+                type: .unary
+            )
+        }
+        /// Namespace for "NewDownstreamX509CA" metadata.
+        package enum NewDownstreamX509CA: Sendable {
+            /// Request type for "NewDownstreamX509CA".
+            package typealias Input = Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest
+            /// Response type for "NewDownstreamX509CA".
+            package typealias Output = Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse
+            /// Descriptor for "NewDownstreamX509CA".
+            package static let descriptor = GRPCCore.MethodDescriptor(
+                service: GRPCCore.ServiceDescriptor(fullyQualifiedService: "spire.api.server.svid.v1.SVID"),
+                method: "NewDownstreamX509CA",
+                type: .unary
+            )
+        }
         /// Descriptors for all methods in the "spire.api.server.svid.v1.SVID" service.
         package static let descriptors: [GRPCCore.MethodDescriptor] = [
             MintX509SVID.descriptor,
             MintJWTSVID.descriptor,
             BatchNewX509SVID.descriptor,
-            NewJWTSVID.descriptor
+            NewJWTSVID.descriptor,
+            MintWITSVID.descriptor,
+            BatchNewWITSVID.descriptor,
+            NewDownstreamX509CA.descriptor
         ]
     }
 }
@@ -161,6 +203,52 @@ extension Spire_Api_Server_Svid_V1_SVID {
             request: GRPCCore.StreamingServerRequest<Spire_Api_Server_Svid_V1_NewJWTSVIDRequest>,
             context: GRPCCore.ServerContext
         ) async throws -> GRPCCore.StreamingServerResponse<Spire_Api_Server_Svid_V1_NewJWTSVIDResponse>
+
+        /// Handle the "MintWITSVID" method.
+        ///
+        /// - Parameters:
+        ///   - request: A streaming request of `Spire_Api_Server_Svid_V1_MintWITSVIDRequest` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A streaming response of `Spire_Api_Server_Svid_V1_MintWITSVIDResponse` messages.
+        func mintWITSVID(
+            request: GRPCCore.StreamingServerRequest<Spire_Api_Server_Svid_V1_MintWITSVIDRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.StreamingServerResponse<Spire_Api_Server_Svid_V1_MintWITSVIDResponse>
+
+        /// Handle the "BatchNewWITSVID" method.
+        ///
+        /// - Parameters:
+        ///   - request: A streaming request of `Spire_Api_Server_Svid_V1_BatchNewWITSVIDRequest` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A streaming response of `Spire_Api_Server_Svid_V1_BatchNewWITSVIDResponse` messages.
+        func batchNewWITSVID(
+            request: GRPCCore.StreamingServerRequest<Spire_Api_Server_Svid_V1_BatchNewWITSVIDRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.StreamingServerResponse<Spire_Api_Server_Svid_V1_BatchNewWITSVIDResponse>
+
+        /// Handle the "NewDownstreamX509CA" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > An intermediate for an issuer below this one.
+        ///
+        /// - Parameters:
+        ///   - request: A streaming request of `Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A streaming response of `Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse` messages.
+        func newDownstreamX509CA(
+            request: GRPCCore.StreamingServerRequest<Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.StreamingServerResponse<Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse>
     }
 
     /// Service protocol for the "spire.api.server.svid.v1.SVID" service.
@@ -226,6 +314,52 @@ extension Spire_Api_Server_Svid_V1_SVID {
             request: GRPCCore.ServerRequest<Spire_Api_Server_Svid_V1_NewJWTSVIDRequest>,
             context: GRPCCore.ServerContext
         ) async throws -> GRPCCore.ServerResponse<Spire_Api_Server_Svid_V1_NewJWTSVIDResponse>
+
+        /// Handle the "MintWITSVID" method.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Spire_Api_Server_Svid_V1_MintWITSVIDRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A response containing a single `Spire_Api_Server_Svid_V1_MintWITSVIDResponse` message.
+        func mintWITSVID(
+            request: GRPCCore.ServerRequest<Spire_Api_Server_Svid_V1_MintWITSVIDRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.ServerResponse<Spire_Api_Server_Svid_V1_MintWITSVIDResponse>
+
+        /// Handle the "BatchNewWITSVID" method.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Spire_Api_Server_Svid_V1_BatchNewWITSVIDRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A response containing a single `Spire_Api_Server_Svid_V1_BatchNewWITSVIDResponse` message.
+        func batchNewWITSVID(
+            request: GRPCCore.ServerRequest<Spire_Api_Server_Svid_V1_BatchNewWITSVIDRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.ServerResponse<Spire_Api_Server_Svid_V1_BatchNewWITSVIDResponse>
+
+        /// Handle the "NewDownstreamX509CA" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > An intermediate for an issuer below this one.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A response containing a single `Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse` message.
+        func newDownstreamX509CA(
+            request: GRPCCore.ServerRequest<Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.ServerResponse<Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse>
     }
 
     /// Simple service protocol for the "spire.api.server.svid.v1.SVID" service.
@@ -289,6 +423,52 @@ extension Spire_Api_Server_Svid_V1_SVID {
             request: Spire_Api_Server_Svid_V1_NewJWTSVIDRequest,
             context: GRPCCore.ServerContext
         ) async throws -> Spire_Api_Server_Svid_V1_NewJWTSVIDResponse
+
+        /// Handle the "MintWITSVID" method.
+        ///
+        /// - Parameters:
+        ///   - request: A `Spire_Api_Server_Svid_V1_MintWITSVIDRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A `Spire_Api_Server_Svid_V1_MintWITSVIDResponse` to respond with.
+        func mintWITSVID(
+            request: Spire_Api_Server_Svid_V1_MintWITSVIDRequest,
+            context: GRPCCore.ServerContext
+        ) async throws -> Spire_Api_Server_Svid_V1_MintWITSVIDResponse
+
+        /// Handle the "BatchNewWITSVID" method.
+        ///
+        /// - Parameters:
+        ///   - request: A `Spire_Api_Server_Svid_V1_BatchNewWITSVIDRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A `Spire_Api_Server_Svid_V1_BatchNewWITSVIDResponse` to respond with.
+        func batchNewWITSVID(
+            request: Spire_Api_Server_Svid_V1_BatchNewWITSVIDRequest,
+            context: GRPCCore.ServerContext
+        ) async throws -> Spire_Api_Server_Svid_V1_BatchNewWITSVIDResponse
+
+        /// Handle the "NewDownstreamX509CA" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > An intermediate for an issuer below this one.
+        ///
+        /// - Parameters:
+        ///   - request: A `Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A `Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse` to respond with.
+        func newDownstreamX509CA(
+            request: Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest,
+            context: GRPCCore.ServerContext
+        ) async throws -> Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse
     }
 }
 
@@ -340,6 +520,39 @@ extension Spire_Api_Server_Svid_V1_SVID.StreamingServiceProtocol {
                 )
             }
         )
+        router.registerHandler(
+            forMethod: Spire_Api_Server_Svid_V1_SVID.Method.MintWITSVID.descriptor,
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Spire_Api_Server_Svid_V1_MintWITSVIDRequest>(),
+            serializer: GRPCProtobuf.ProtobufSerializer<Spire_Api_Server_Svid_V1_MintWITSVIDResponse>(),
+            handler: { request, context in
+                try await self.mintWITSVID(
+                    request: request,
+                    context: context
+                )
+            }
+        )
+        router.registerHandler(
+            forMethod: Spire_Api_Server_Svid_V1_SVID.Method.BatchNewWITSVID.descriptor,
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Spire_Api_Server_Svid_V1_BatchNewWITSVIDRequest>(),
+            serializer: GRPCProtobuf.ProtobufSerializer<Spire_Api_Server_Svid_V1_BatchNewWITSVIDResponse>(),
+            handler: { request, context in
+                try await self.batchNewWITSVID(
+                    request: request,
+                    context: context
+                )
+            }
+        )
+        router.registerHandler(
+            forMethod: Spire_Api_Server_Svid_V1_SVID.Method.NewDownstreamX509CA.descriptor,
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest>(),
+            serializer: GRPCProtobuf.ProtobufSerializer<Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse>(),
+            handler: { request, context in
+                try await self.newDownstreamX509CA(
+                    request: request,
+                    context: context
+                )
+            }
+        )
     }
 }
 
@@ -384,6 +597,39 @@ extension Spire_Api_Server_Svid_V1_SVID.ServiceProtocol {
         context: GRPCCore.ServerContext
     ) async throws -> GRPCCore.StreamingServerResponse<Spire_Api_Server_Svid_V1_NewJWTSVIDResponse> {
         let response = try await self.newJWTSVID(
+            request: GRPCCore.ServerRequest(stream: request),
+            context: context
+        )
+        return GRPCCore.StreamingServerResponse(single: response)
+    }
+
+    package func mintWITSVID(
+        request: GRPCCore.StreamingServerRequest<Spire_Api_Server_Svid_V1_MintWITSVIDRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.StreamingServerResponse<Spire_Api_Server_Svid_V1_MintWITSVIDResponse> {
+        let response = try await self.mintWITSVID(
+            request: GRPCCore.ServerRequest(stream: request),
+            context: context
+        )
+        return GRPCCore.StreamingServerResponse(single: response)
+    }
+
+    package func batchNewWITSVID(
+        request: GRPCCore.StreamingServerRequest<Spire_Api_Server_Svid_V1_BatchNewWITSVIDRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.StreamingServerResponse<Spire_Api_Server_Svid_V1_BatchNewWITSVIDResponse> {
+        let response = try await self.batchNewWITSVID(
+            request: GRPCCore.ServerRequest(stream: request),
+            context: context
+        )
+        return GRPCCore.StreamingServerResponse(single: response)
+    }
+
+    package func newDownstreamX509CA(
+        request: GRPCCore.StreamingServerRequest<Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.StreamingServerResponse<Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse> {
+        let response = try await self.newDownstreamX509CA(
             request: GRPCCore.ServerRequest(stream: request),
             context: context
         )
@@ -439,6 +685,45 @@ extension Spire_Api_Server_Svid_V1_SVID.SimpleServiceProtocol {
     ) async throws -> GRPCCore.ServerResponse<Spire_Api_Server_Svid_V1_NewJWTSVIDResponse> {
         return GRPCCore.ServerResponse<Spire_Api_Server_Svid_V1_NewJWTSVIDResponse>(
             message: try await self.newJWTSVID(
+                request: request.message,
+                context: context
+            ),
+            metadata: [:]
+        )
+    }
+
+    package func mintWITSVID(
+        request: GRPCCore.ServerRequest<Spire_Api_Server_Svid_V1_MintWITSVIDRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.ServerResponse<Spire_Api_Server_Svid_V1_MintWITSVIDResponse> {
+        return GRPCCore.ServerResponse<Spire_Api_Server_Svid_V1_MintWITSVIDResponse>(
+            message: try await self.mintWITSVID(
+                request: request.message,
+                context: context
+            ),
+            metadata: [:]
+        )
+    }
+
+    package func batchNewWITSVID(
+        request: GRPCCore.ServerRequest<Spire_Api_Server_Svid_V1_BatchNewWITSVIDRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.ServerResponse<Spire_Api_Server_Svid_V1_BatchNewWITSVIDResponse> {
+        return GRPCCore.ServerResponse<Spire_Api_Server_Svid_V1_BatchNewWITSVIDResponse>(
+            message: try await self.batchNewWITSVID(
+                request: request.message,
+                context: context
+            ),
+            metadata: [:]
+        )
+    }
+
+    package func newDownstreamX509CA(
+        request: GRPCCore.ServerRequest<Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.ServerResponse<Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse> {
+        return GRPCCore.ServerResponse<Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse>(
+            message: try await self.newDownstreamX509CA(
                 request: request.message,
                 context: context
             ),
@@ -530,6 +815,67 @@ extension Spire_Api_Server_Svid_V1_SVID {
             deserializer: some GRPCCore.MessageDeserializer<Spire_Api_Server_Svid_V1_NewJWTSVIDResponse>,
             options: GRPCCore.CallOptions,
             onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Spire_Api_Server_Svid_V1_NewJWTSVIDResponse>) async throws -> Result
+        ) async throws -> Result where Result: Sendable
+
+        /// Call the "MintWITSVID" method.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Spire_Api_Server_Svid_V1_MintWITSVIDRequest` message.
+        ///   - serializer: A serializer for `Spire_Api_Server_Svid_V1_MintWITSVIDRequest` messages.
+        ///   - deserializer: A deserializer for `Spire_Api_Server_Svid_V1_MintWITSVIDResponse` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        func mintWITSVID<Result>(
+            request: GRPCCore.ClientRequest<Spire_Api_Server_Svid_V1_MintWITSVIDRequest>,
+            serializer: some GRPCCore.MessageSerializer<Spire_Api_Server_Svid_V1_MintWITSVIDRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Spire_Api_Server_Svid_V1_MintWITSVIDResponse>,
+            options: GRPCCore.CallOptions,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Spire_Api_Server_Svid_V1_MintWITSVIDResponse>) async throws -> Result
+        ) async throws -> Result where Result: Sendable
+
+        /// Call the "BatchNewWITSVID" method.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Spire_Api_Server_Svid_V1_BatchNewWITSVIDRequest` message.
+        ///   - serializer: A serializer for `Spire_Api_Server_Svid_V1_BatchNewWITSVIDRequest` messages.
+        ///   - deserializer: A deserializer for `Spire_Api_Server_Svid_V1_BatchNewWITSVIDResponse` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        func batchNewWITSVID<Result>(
+            request: GRPCCore.ClientRequest<Spire_Api_Server_Svid_V1_BatchNewWITSVIDRequest>,
+            serializer: some GRPCCore.MessageSerializer<Spire_Api_Server_Svid_V1_BatchNewWITSVIDRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Spire_Api_Server_Svid_V1_BatchNewWITSVIDResponse>,
+            options: GRPCCore.CallOptions,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Spire_Api_Server_Svid_V1_BatchNewWITSVIDResponse>) async throws -> Result
+        ) async throws -> Result where Result: Sendable
+
+        /// Call the "NewDownstreamX509CA" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > An intermediate for an issuer below this one.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest` message.
+        ///   - serializer: A serializer for `Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest` messages.
+        ///   - deserializer: A deserializer for `Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        func newDownstreamX509CA<Result>(
+            request: GRPCCore.ClientRequest<Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest>,
+            serializer: some GRPCCore.MessageSerializer<Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse>,
+            options: GRPCCore.CallOptions,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse>) async throws -> Result
         ) async throws -> Result where Result: Sendable
     }
 
@@ -668,6 +1014,100 @@ extension Spire_Api_Server_Svid_V1_SVID {
                 onResponse: handleResponse
             )
         }
+
+        /// Call the "MintWITSVID" method.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Spire_Api_Server_Svid_V1_MintWITSVIDRequest` message.
+        ///   - serializer: A serializer for `Spire_Api_Server_Svid_V1_MintWITSVIDRequest` messages.
+        ///   - deserializer: A deserializer for `Spire_Api_Server_Svid_V1_MintWITSVIDResponse` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        package func mintWITSVID<Result>(
+            request: GRPCCore.ClientRequest<Spire_Api_Server_Svid_V1_MintWITSVIDRequest>,
+            serializer: some GRPCCore.MessageSerializer<Spire_Api_Server_Svid_V1_MintWITSVIDRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Spire_Api_Server_Svid_V1_MintWITSVIDResponse>,
+            options: GRPCCore.CallOptions = .defaults,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Spire_Api_Server_Svid_V1_MintWITSVIDResponse>) async throws -> Result = { response in
+                try response.message
+            }
+        ) async throws -> Result where Result: Sendable {
+            try await self.client.unary(
+                request: request,
+                descriptor: Spire_Api_Server_Svid_V1_SVID.Method.MintWITSVID.descriptor,
+                serializer: serializer,
+                deserializer: deserializer,
+                options: options,
+                onResponse: handleResponse
+            )
+        }
+
+        /// Call the "BatchNewWITSVID" method.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Spire_Api_Server_Svid_V1_BatchNewWITSVIDRequest` message.
+        ///   - serializer: A serializer for `Spire_Api_Server_Svid_V1_BatchNewWITSVIDRequest` messages.
+        ///   - deserializer: A deserializer for `Spire_Api_Server_Svid_V1_BatchNewWITSVIDResponse` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        package func batchNewWITSVID<Result>(
+            request: GRPCCore.ClientRequest<Spire_Api_Server_Svid_V1_BatchNewWITSVIDRequest>,
+            serializer: some GRPCCore.MessageSerializer<Spire_Api_Server_Svid_V1_BatchNewWITSVIDRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Spire_Api_Server_Svid_V1_BatchNewWITSVIDResponse>,
+            options: GRPCCore.CallOptions = .defaults,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Spire_Api_Server_Svid_V1_BatchNewWITSVIDResponse>) async throws -> Result = { response in
+                try response.message
+            }
+        ) async throws -> Result where Result: Sendable {
+            try await self.client.unary(
+                request: request,
+                descriptor: Spire_Api_Server_Svid_V1_SVID.Method.BatchNewWITSVID.descriptor,
+                serializer: serializer,
+                deserializer: deserializer,
+                options: options,
+                onResponse: handleResponse
+            )
+        }
+
+        /// Call the "NewDownstreamX509CA" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > An intermediate for an issuer below this one.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest` message.
+        ///   - serializer: A serializer for `Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest` messages.
+        ///   - deserializer: A deserializer for `Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        package func newDownstreamX509CA<Result>(
+            request: GRPCCore.ClientRequest<Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest>,
+            serializer: some GRPCCore.MessageSerializer<Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse>,
+            options: GRPCCore.CallOptions = .defaults,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse>) async throws -> Result = { response in
+                try response.message
+            }
+        ) async throws -> Result where Result: Sendable {
+            try await self.client.unary(
+                request: request,
+                descriptor: Spire_Api_Server_Svid_V1_SVID.Method.NewDownstreamX509CA.descriptor,
+                serializer: serializer,
+                deserializer: deserializer,
+                options: options,
+                onResponse: handleResponse
+            )
+        }
     }
 }
 
@@ -769,6 +1209,85 @@ extension Spire_Api_Server_Svid_V1_SVID.ClientProtocol {
             request: request,
             serializer: GRPCProtobuf.ProtobufSerializer<Spire_Api_Server_Svid_V1_NewJWTSVIDRequest>(),
             deserializer: GRPCProtobuf.ProtobufDeserializer<Spire_Api_Server_Svid_V1_NewJWTSVIDResponse>(),
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "MintWITSVID" method.
+    ///
+    /// - Parameters:
+    ///   - request: A request containing a single `Spire_Api_Server_Svid_V1_MintWITSVIDRequest` message.
+    ///   - options: Options to apply to this RPC.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    package func mintWITSVID<Result>(
+        request: GRPCCore.ClientRequest<Spire_Api_Server_Svid_V1_MintWITSVIDRequest>,
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Spire_Api_Server_Svid_V1_MintWITSVIDResponse>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        try await self.mintWITSVID(
+            request: request,
+            serializer: GRPCProtobuf.ProtobufSerializer<Spire_Api_Server_Svid_V1_MintWITSVIDRequest>(),
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Spire_Api_Server_Svid_V1_MintWITSVIDResponse>(),
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "BatchNewWITSVID" method.
+    ///
+    /// - Parameters:
+    ///   - request: A request containing a single `Spire_Api_Server_Svid_V1_BatchNewWITSVIDRequest` message.
+    ///   - options: Options to apply to this RPC.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    package func batchNewWITSVID<Result>(
+        request: GRPCCore.ClientRequest<Spire_Api_Server_Svid_V1_BatchNewWITSVIDRequest>,
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Spire_Api_Server_Svid_V1_BatchNewWITSVIDResponse>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        try await self.batchNewWITSVID(
+            request: request,
+            serializer: GRPCProtobuf.ProtobufSerializer<Spire_Api_Server_Svid_V1_BatchNewWITSVIDRequest>(),
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Spire_Api_Server_Svid_V1_BatchNewWITSVIDResponse>(),
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "NewDownstreamX509CA" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > An intermediate for an issuer below this one.
+    ///
+    /// - Parameters:
+    ///   - request: A request containing a single `Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest` message.
+    ///   - options: Options to apply to this RPC.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    package func newDownstreamX509CA<Result>(
+        request: GRPCCore.ClientRequest<Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest>,
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        try await self.newDownstreamX509CA(
+            request: request,
+            serializer: GRPCProtobuf.ProtobufSerializer<Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest>(),
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse>(),
             options: options,
             onResponse: handleResponse
         )
@@ -888,6 +1407,97 @@ extension Spire_Api_Server_Svid_V1_SVID.ClientProtocol {
             metadata: metadata
         )
         return try await self.newJWTSVID(
+            request: request,
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "MintWITSVID" method.
+    ///
+    /// - Parameters:
+    ///   - message: request message to send.
+    ///   - metadata: Additional metadata to send, defaults to empty.
+    ///   - options: Options to apply to this RPC, defaults to `.defaults`.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    package func mintWITSVID<Result>(
+        _ message: Spire_Api_Server_Svid_V1_MintWITSVIDRequest,
+        metadata: GRPCCore.Metadata = [:],
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Spire_Api_Server_Svid_V1_MintWITSVIDResponse>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        let request = GRPCCore.ClientRequest<Spire_Api_Server_Svid_V1_MintWITSVIDRequest>(
+            message: message,
+            metadata: metadata
+        )
+        return try await self.mintWITSVID(
+            request: request,
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "BatchNewWITSVID" method.
+    ///
+    /// - Parameters:
+    ///   - message: request message to send.
+    ///   - metadata: Additional metadata to send, defaults to empty.
+    ///   - options: Options to apply to this RPC, defaults to `.defaults`.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    package func batchNewWITSVID<Result>(
+        _ message: Spire_Api_Server_Svid_V1_BatchNewWITSVIDRequest,
+        metadata: GRPCCore.Metadata = [:],
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Spire_Api_Server_Svid_V1_BatchNewWITSVIDResponse>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        let request = GRPCCore.ClientRequest<Spire_Api_Server_Svid_V1_BatchNewWITSVIDRequest>(
+            message: message,
+            metadata: metadata
+        )
+        return try await self.batchNewWITSVID(
+            request: request,
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "NewDownstreamX509CA" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > An intermediate for an issuer below this one.
+    ///
+    /// - Parameters:
+    ///   - message: request message to send.
+    ///   - metadata: Additional metadata to send, defaults to empty.
+    ///   - options: Options to apply to this RPC, defaults to `.defaults`.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    package func newDownstreamX509CA<Result>(
+        _ message: Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest,
+        metadata: GRPCCore.Metadata = [:],
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        let request = GRPCCore.ClientRequest<Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest>(
+            message: message,
+            metadata: metadata
+        )
+        return try await self.newDownstreamX509CA(
             request: request,
             options: options,
             onResponse: handleResponse

@@ -213,6 +213,157 @@ package nonisolated struct Spire_Api_Server_Svid_V1_NewJWTSVIDResponse: Sendable
   fileprivate var _svid: Spire_Api_Types_JWTSVID? = nil
 }
 
+package nonisolated struct Spire_Api_Server_Svid_V1_MintWITSVIDRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var id: Spire_Api_Types_SPIFFEID {
+    get {_id ?? Spire_Api_Types_SPIFFEID()}
+    set {_id = newValue}
+  }
+  /// Returns true if `id` has been explicitly set.
+  package var hasID: Bool {self._id != nil}
+  /// Clears the value of `id`. Subsequent reads from it will return its default value.
+  package mutating func clearID() {self._id = nil}
+
+  package var publicKey: Data = Data()
+
+  package var ttl: Int32 = 0
+
+  package var signingAlgorithm: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _id: Spire_Api_Types_SPIFFEID? = nil
+}
+
+package nonisolated struct Spire_Api_Server_Svid_V1_MintWITSVIDResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var svid: Spire_Api_Types_WITSVID {
+    get {_svid ?? Spire_Api_Types_WITSVID()}
+    set {_svid = newValue}
+  }
+  /// Returns true if `svid` has been explicitly set.
+  package var hasSvid: Bool {self._svid != nil}
+  /// Clears the value of `svid`. Subsequent reads from it will return its default value.
+  package mutating func clearSvid() {self._svid = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _svid: Spire_Api_Types_WITSVID? = nil
+}
+
+package nonisolated struct Spire_Api_Server_Svid_V1_NewWITSVIDParams: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var entryID: String = String()
+
+  package var publicKey: Data = Data()
+
+  package var signingAlgorithm: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Spire_Api_Server_Svid_V1_BatchNewWITSVIDRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var params: [Spire_Api_Server_Svid_V1_NewWITSVIDParams] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Spire_Api_Server_Svid_V1_BatchNewWITSVIDResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var results: [Spire_Api_Server_Svid_V1_BatchNewWITSVIDResponse.Result] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated struct Result: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var status: Spire_Api_Types_Status {
+      get {_status ?? Spire_Api_Types_Status()}
+      set {_status = newValue}
+    }
+    /// Returns true if `status` has been explicitly set.
+    package var hasStatus: Bool {self._status != nil}
+    /// Clears the value of `status`. Subsequent reads from it will return its default value.
+    package mutating func clearStatus() {self._status = nil}
+
+    package var svid: Spire_Api_Types_WITSVID {
+      get {_svid ?? Spire_Api_Types_WITSVID()}
+      set {_svid = newValue}
+    }
+    /// Returns true if `svid` has been explicitly set.
+    package var hasSvid: Bool {self._svid != nil}
+    /// Clears the value of `svid`. Subsequent reads from it will return its default value.
+    package mutating func clearSvid() {self._svid = nil}
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+
+    fileprivate var _status: Spire_Api_Types_Status? = nil
+    fileprivate var _svid: Spire_Api_Types_WITSVID? = nil
+  }
+
+  package init() {}
+}
+
+package nonisolated struct Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// PKCS#10, DER.
+  package var csr: Data = Data()
+
+  /// Seconds; 0 leaves it to the issuer.
+  package var preferredTtl: Int32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// DER, the new CA first.
+  package var caCertChain: [Data] = []
+
+  /// The roots that the chain leads to, and all others that the trust domain has.
+  package var x509Authorities: [Data] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "spire.api.server.svid.v1"
@@ -562,6 +713,298 @@ nonisolated extension Spire_Api_Server_Svid_V1_NewJWTSVIDResponse: SwiftProtobuf
 
   package static func ==(lhs: Spire_Api_Server_Svid_V1_NewJWTSVIDResponse, rhs: Spire_Api_Server_Svid_V1_NewJWTSVIDResponse) -> Bool {
     if lhs._svid != rhs._svid {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Server_Svid_V1_MintWITSVIDRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".MintWITSVIDRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}public_key\0\u{1}ttl\0\u{3}signing_algorithm\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._id) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.publicKey) }()
+      case 3: try { try decoder.decodeSingularInt32Field(value: &self.ttl) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.signingAlgorithm) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._id {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if !self.publicKey.isEmpty {
+      try visitor.visitSingularBytesField(value: self.publicKey, fieldNumber: 2)
+    }
+    if self.ttl != 0 {
+      try visitor.visitSingularInt32Field(value: self.ttl, fieldNumber: 3)
+    }
+    if !self.signingAlgorithm.isEmpty {
+      try visitor.visitSingularStringField(value: self.signingAlgorithm, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Server_Svid_V1_MintWITSVIDRequest, rhs: Spire_Api_Server_Svid_V1_MintWITSVIDRequest) -> Bool {
+    if lhs._id != rhs._id {return false}
+    if lhs.publicKey != rhs.publicKey {return false}
+    if lhs.ttl != rhs.ttl {return false}
+    if lhs.signingAlgorithm != rhs.signingAlgorithm {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Server_Svid_V1_MintWITSVIDResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".MintWITSVIDResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}svid\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._svid) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._svid {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Server_Svid_V1_MintWITSVIDResponse, rhs: Spire_Api_Server_Svid_V1_MintWITSVIDResponse) -> Bool {
+    if lhs._svid != rhs._svid {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Server_Svid_V1_NewWITSVIDParams: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".NewWITSVIDParams"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}entry_id\0\u{3}public_key\0\u{3}signing_algorithm\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.entryID) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.publicKey) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.signingAlgorithm) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.entryID.isEmpty {
+      try visitor.visitSingularStringField(value: self.entryID, fieldNumber: 1)
+    }
+    if !self.publicKey.isEmpty {
+      try visitor.visitSingularBytesField(value: self.publicKey, fieldNumber: 2)
+    }
+    if !self.signingAlgorithm.isEmpty {
+      try visitor.visitSingularStringField(value: self.signingAlgorithm, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Server_Svid_V1_NewWITSVIDParams, rhs: Spire_Api_Server_Svid_V1_NewWITSVIDParams) -> Bool {
+    if lhs.entryID != rhs.entryID {return false}
+    if lhs.publicKey != rhs.publicKey {return false}
+    if lhs.signingAlgorithm != rhs.signingAlgorithm {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Server_Svid_V1_BatchNewWITSVIDRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BatchNewWITSVIDRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}params\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.params) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.params.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.params, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Server_Svid_V1_BatchNewWITSVIDRequest, rhs: Spire_Api_Server_Svid_V1_BatchNewWITSVIDRequest) -> Bool {
+    if lhs.params != rhs.params {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Server_Svid_V1_BatchNewWITSVIDResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BatchNewWITSVIDResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}results\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.results) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.results.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.results, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Server_Svid_V1_BatchNewWITSVIDResponse, rhs: Spire_Api_Server_Svid_V1_BatchNewWITSVIDResponse) -> Bool {
+    if lhs.results != rhs.results {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Server_Svid_V1_BatchNewWITSVIDResponse.Result: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Spire_Api_Server_Svid_V1_BatchNewWITSVIDResponse.protoMessageName + ".Result"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{1}svid\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._status) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._svid) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._status {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._svid {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Server_Svid_V1_BatchNewWITSVIDResponse.Result, rhs: Spire_Api_Server_Svid_V1_BatchNewWITSVIDResponse.Result) -> Bool {
+    if lhs._status != rhs._status {return false}
+    if lhs._svid != rhs._svid {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".NewDownstreamX509CARequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}csr\0\u{3}preferred_ttl\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.csr) }()
+      case 2: try { try decoder.decodeSingularInt32Field(value: &self.preferredTtl) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.csr.isEmpty {
+      try visitor.visitSingularBytesField(value: self.csr, fieldNumber: 1)
+    }
+    if self.preferredTtl != 0 {
+      try visitor.visitSingularInt32Field(value: self.preferredTtl, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest, rhs: Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest) -> Bool {
+    if lhs.csr != rhs.csr {return false}
+    if lhs.preferredTtl != rhs.preferredTtl {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".NewDownstreamX509CAResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}ca_cert_chain\0\u{3}x509_authorities\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedBytesField(value: &self.caCertChain) }()
+      case 2: try { try decoder.decodeRepeatedBytesField(value: &self.x509Authorities) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.caCertChain.isEmpty {
+      try visitor.visitRepeatedBytesField(value: self.caCertChain, fieldNumber: 1)
+    }
+    if !self.x509Authorities.isEmpty {
+      try visitor.visitRepeatedBytesField(value: self.x509Authorities, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse, rhs: Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse) -> Bool {
+    if lhs.caCertChain != rhs.caCertChain {return false}
+    if lhs.x509Authorities != rhs.x509Authorities {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

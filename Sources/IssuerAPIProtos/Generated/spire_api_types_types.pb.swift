@@ -27,6 +27,64 @@ fileprivate nonisolated struct _GeneratedWithProtocGenSwiftVersion: SwiftProtobu
   typealias Version = _2
 }
 
+package nonisolated enum Spire_Api_Types_LogLevel: SwiftProtobuf.Enum, Swift.CaseIterable {
+  package typealias RawValue = Int
+  case unspecified // = 0
+  case panic // = 1
+  case fatal // = 2
+  case error // = 3
+  case warn // = 4
+  case info // = 5
+  case debug // = 6
+  case trace // = 7
+  case UNRECOGNIZED(Int)
+
+  package init() {
+    self = .unspecified
+  }
+
+  package init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .unspecified
+    case 1: self = .panic
+    case 2: self = .fatal
+    case 3: self = .error
+    case 4: self = .warn
+    case 5: self = .info
+    case 6: self = .debug
+    case 7: self = .trace
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  package var rawValue: Int {
+    switch self {
+    case .unspecified: return 0
+    case .panic: return 1
+    case .fatal: return 2
+    case .error: return 3
+    case .warn: return 4
+    case .info: return 5
+    case .debug: return 6
+    case .trace: return 7
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  package static let allCases: [Spire_Api_Types_LogLevel] = [
+    .unspecified,
+    .panic,
+    .fatal,
+    .error,
+    .warn,
+    .info,
+    .debug,
+    .trace,
+  ]
+
+}
+
 package nonisolated struct Spire_Api_Types_SPIFFEID: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -649,9 +707,148 @@ package nonisolated struct Spire_Api_Types_BundleMask: Sendable {
   package init() {}
 }
 
+package nonisolated struct Spire_Api_Types_WITSVID: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var token: String = String()
+
+  package var id: Spire_Api_Types_SPIFFEID {
+    get {_id ?? Spire_Api_Types_SPIFFEID()}
+    set {_id = newValue}
+  }
+  /// Returns true if `id` has been explicitly set.
+  package var hasID: Bool {self._id != nil}
+  /// Clears the value of `id`. Subsequent reads from it will return its default value.
+  package mutating func clearID() {self._id = nil}
+
+  package var expiresAt: Int64 = 0
+
+  package var issuedAt: Int64 = 0
+
+  package var hint: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _id: Spire_Api_Types_SPIFFEID? = nil
+}
+
+/// How the bundle of another trust domain is kept fresh.
+package nonisolated struct Spire_Api_Types_FederationRelationship: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var trustDomain: String = String()
+
+  package var bundleEndpointURL: String = String()
+
+  package var bundleEndpointProfile: Spire_Api_Types_FederationRelationship.OneOf_BundleEndpointProfile? = nil
+
+  package var httpsWeb: Spire_Api_Types_HTTPSWebProfile {
+    get {
+      if case .httpsWeb(let v)? = bundleEndpointProfile {return v}
+      return Spire_Api_Types_HTTPSWebProfile()
+    }
+    set {bundleEndpointProfile = .httpsWeb(newValue)}
+  }
+
+  package var httpsSpiffe: Spire_Api_Types_HTTPSSPIFFEProfile {
+    get {
+      if case .httpsSpiffe(let v)? = bundleEndpointProfile {return v}
+      return Spire_Api_Types_HTTPSSPIFFEProfile()
+    }
+    set {bundleEndpointProfile = .httpsSpiffe(newValue)}
+  }
+
+  /// Where trust in the endpoint starts; needed once, when the endpoint is known by its SPIFFE ID.
+  package var trustDomainBundle: Spire_Api_Types_Bundle {
+    get {_trustDomainBundle ?? Spire_Api_Types_Bundle()}
+    set {_trustDomainBundle = newValue}
+  }
+  /// Returns true if `trustDomainBundle` has been explicitly set.
+  package var hasTrustDomainBundle: Bool {self._trustDomainBundle != nil}
+  /// Clears the value of `trustDomainBundle`. Subsequent reads from it will return its default value.
+  package mutating func clearTrustDomainBundle() {self._trustDomainBundle = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated enum OneOf_BundleEndpointProfile: Equatable, Sendable {
+    case httpsWeb(Spire_Api_Types_HTTPSWebProfile)
+    case httpsSpiffe(Spire_Api_Types_HTTPSSPIFFEProfile)
+
+  }
+
+  package init() {}
+
+  fileprivate var _trustDomainBundle: Spire_Api_Types_Bundle? = nil
+}
+
+/// The endpoint is known by its host name, through the web's authorities.
+package nonisolated struct Spire_Api_Types_HTTPSWebProfile: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// The endpoint is known by its SPIFFE ID.
+package nonisolated struct Spire_Api_Types_HTTPSSPIFFEProfile: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var endpointSpiffeID: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Spire_Api_Types_FederationRelationshipMask: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var bundleEndpointURL: Bool = false
+
+  package var bundleEndpointProfile: Bool = false
+
+  package var trustDomainBundle: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Spire_Api_Types_Logger: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var currentLevel: Spire_Api_Types_LogLevel = .unspecified
+
+  /// What the server was started with.
+  package var launchLevel: Spire_Api_Types_LogLevel = .unspecified
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "spire.api.types"
+
+nonisolated extension Spire_Api_Types_LogLevel: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0UNSPECIFIED\0\u{1}PANIC\0\u{1}FATAL\0\u{1}ERROR\0\u{1}WARN\0\u{1}INFO\0\u{1}DEBUG\0\u{1}TRACE\0")
+}
 
 nonisolated extension Spire_Api_Types_SPIFFEID: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".SPIFFEID"
@@ -1707,6 +1904,266 @@ nonisolated extension Spire_Api_Types_BundleMask: SwiftProtobuf.Message, SwiftPr
     if lhs.refreshHint != rhs.refreshHint {return false}
     if lhs.sequenceNumber != rhs.sequenceNumber {return false}
     if lhs.witAuthorities != rhs.witAuthorities {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Types_WITSVID: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".WITSVID"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}token\0\u{1}id\0\u{3}expires_at\0\u{3}issued_at\0\u{1}hint\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.token) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._id) }()
+      case 3: try { try decoder.decodeSingularInt64Field(value: &self.expiresAt) }()
+      case 4: try { try decoder.decodeSingularInt64Field(value: &self.issuedAt) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.hint) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.token.isEmpty {
+      try visitor.visitSingularStringField(value: self.token, fieldNumber: 1)
+    }
+    try { if let v = self._id {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    if self.expiresAt != 0 {
+      try visitor.visitSingularInt64Field(value: self.expiresAt, fieldNumber: 3)
+    }
+    if self.issuedAt != 0 {
+      try visitor.visitSingularInt64Field(value: self.issuedAt, fieldNumber: 4)
+    }
+    if !self.hint.isEmpty {
+      try visitor.visitSingularStringField(value: self.hint, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Types_WITSVID, rhs: Spire_Api_Types_WITSVID) -> Bool {
+    if lhs.token != rhs.token {return false}
+    if lhs._id != rhs._id {return false}
+    if lhs.expiresAt != rhs.expiresAt {return false}
+    if lhs.issuedAt != rhs.issuedAt {return false}
+    if lhs.hint != rhs.hint {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Types_FederationRelationship: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".FederationRelationship"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}trust_domain\0\u{3}bundle_endpoint_url\0\u{3}https_web\0\u{3}https_spiffe\0\u{3}trust_domain_bundle\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.trustDomain) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.bundleEndpointURL) }()
+      case 3: try {
+        var v: Spire_Api_Types_HTTPSWebProfile?
+        var hadOneofValue = false
+        if let current = self.bundleEndpointProfile {
+          hadOneofValue = true
+          if case .httpsWeb(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.bundleEndpointProfile = .httpsWeb(v)
+        }
+      }()
+      case 4: try {
+        var v: Spire_Api_Types_HTTPSSPIFFEProfile?
+        var hadOneofValue = false
+        if let current = self.bundleEndpointProfile {
+          hadOneofValue = true
+          if case .httpsSpiffe(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.bundleEndpointProfile = .httpsSpiffe(v)
+        }
+      }()
+      case 5: try { try decoder.decodeSingularMessageField(value: &self._trustDomainBundle) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.trustDomain.isEmpty {
+      try visitor.visitSingularStringField(value: self.trustDomain, fieldNumber: 1)
+    }
+    if !self.bundleEndpointURL.isEmpty {
+      try visitor.visitSingularStringField(value: self.bundleEndpointURL, fieldNumber: 2)
+    }
+    switch self.bundleEndpointProfile {
+    case .httpsWeb?: try {
+      guard case .httpsWeb(let v)? = self.bundleEndpointProfile else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    }()
+    case .httpsSpiffe?: try {
+      guard case .httpsSpiffe(let v)? = self.bundleEndpointProfile else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    }()
+    case nil: break
+    }
+    try { if let v = self._trustDomainBundle {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Types_FederationRelationship, rhs: Spire_Api_Types_FederationRelationship) -> Bool {
+    if lhs.trustDomain != rhs.trustDomain {return false}
+    if lhs.bundleEndpointURL != rhs.bundleEndpointURL {return false}
+    if lhs.bundleEndpointProfile != rhs.bundleEndpointProfile {return false}
+    if lhs._trustDomainBundle != rhs._trustDomainBundle {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Types_HTTPSWebProfile: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".HTTPSWebProfile"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Types_HTTPSWebProfile, rhs: Spire_Api_Types_HTTPSWebProfile) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Types_HTTPSSPIFFEProfile: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".HTTPSSPIFFEProfile"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}endpoint_spiffe_id\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.endpointSpiffeID) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.endpointSpiffeID.isEmpty {
+      try visitor.visitSingularStringField(value: self.endpointSpiffeID, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Types_HTTPSSPIFFEProfile, rhs: Spire_Api_Types_HTTPSSPIFFEProfile) -> Bool {
+    if lhs.endpointSpiffeID != rhs.endpointSpiffeID {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Types_FederationRelationshipMask: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".FederationRelationshipMask"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}bundle_endpoint_url\0\u{3}bundle_endpoint_profile\0\u{3}trust_domain_bundle\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBoolField(value: &self.bundleEndpointURL) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.bundleEndpointProfile) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.trustDomainBundle) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.bundleEndpointURL != false {
+      try visitor.visitSingularBoolField(value: self.bundleEndpointURL, fieldNumber: 1)
+    }
+    if self.bundleEndpointProfile != false {
+      try visitor.visitSingularBoolField(value: self.bundleEndpointProfile, fieldNumber: 2)
+    }
+    if self.trustDomainBundle != false {
+      try visitor.visitSingularBoolField(value: self.trustDomainBundle, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Types_FederationRelationshipMask, rhs: Spire_Api_Types_FederationRelationshipMask) -> Bool {
+    if lhs.bundleEndpointURL != rhs.bundleEndpointURL {return false}
+    if lhs.bundleEndpointProfile != rhs.bundleEndpointProfile {return false}
+    if lhs.trustDomainBundle != rhs.trustDomainBundle {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Spire_Api_Types_Logger: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Logger"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}current_level\0\u{3}launch_level\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularEnumField(value: &self.currentLevel) }()
+      case 2: try { try decoder.decodeSingularEnumField(value: &self.launchLevel) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.currentLevel != .unspecified {
+      try visitor.visitSingularEnumField(value: self.currentLevel, fieldNumber: 1)
+    }
+    if self.launchLevel != .unspecified {
+      try visitor.visitSingularEnumField(value: self.launchLevel, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Spire_Api_Types_Logger, rhs: Spire_Api_Types_Logger) -> Bool {
+    if lhs.currentLevel != rhs.currentLevel {return false}
+    if lhs.launchLevel != rhs.launchLevel {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -10,6 +10,16 @@ package enum AgentRefusal: Error, Hashable {
     case tokenRefused
     /// The method is not one that this issuer knows, or not from here.
     case methodRefused(String)
+    /// The node's proof does not hold, or was not given.
+    case attestation(NodeProofFailure)
+    /// The proof is of the kind that is trusted on first use, and has been used.
+    case alreadyAttested
+    /// The agent has a proof that it can repeat, so it must.
+    case mustReattest
+    /// The store is older than what has been done with it: see ``Rollback``.
+    case rolledBack
+    /// What was done stands, and could not be noted where a rollback of the store would show.
+    case unmarked(detail: String)
     case badRequest(detail: String)
     case issuance(IssuanceError)
     case store(StoreError)
@@ -24,6 +34,11 @@ extension AgentRefusal: CustomStringConvertible {
         case .notActive: "agent SVID is not the active one"
         case .tokenRefused: "join token does not exist, has been used, or has expired"
         case .methodRefused(let method): "node attestation by '\(method)' is not accepted here"
+        case .attestation(let failure): "\(failure)"
+        case .alreadyAttested: "a node is trusted on first use by this method, and has been let in; evict it first"
+        case .mustReattest: "agent must reattest instead of renew"
+        case .rolledBack: "the issuer's store is older than it was; an admin must look at it before nodes are let in"
+        case .unmarked(let detail): "done, and not noted against a rollback of the store: \(detail)"
         case .badRequest(let detail): detail
         case .issuance(let error): "\(error)"
         case .store(let error): "\(error)"

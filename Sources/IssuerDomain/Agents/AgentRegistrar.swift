@@ -1,4 +1,5 @@
 package import Foundation
+package import Logging
 package import Platform
 package import SPIFFE
 internal import Synchronization
@@ -12,16 +13,36 @@ package final class AgentRegistrar: Sendable {
     private let store: any AgentStore
     private let agents: Mutex<[SPIFFEID: AttestedAgent]>
     private let writing = Turnstile()
+    private let guardian: RollbackGuard
 
     /// Reads the store.
     ///
-    /// - Throws: ``StoreError``.
-    package init(issuer: SVIDIssuer, store: any AgentStore) async throws(StoreError) {
+    /// - Parameters:
+    ///   - issuer: Signs agents' SVIDs.
+    ///   - store: Keeps agents and tokens.
+    ///   - mark: Tells a store that was brought back from one that was not; nil for no such check.
+    ///   - logger: Told of a store that was.
+    /// - Throws: ``StoreError``, ``SecurityMarkError``.
+    package init(
+        issuer: SVIDIssuer, store: any AgentStore, mark: (any SecurityMark)? = nil, logger: Logger = .silent
+    ) async throws {
         self.issuer = issuer
         self.store = store
+        guardian = try await RollbackGuard(store: store, mark: mark, logger: logger)
         var agents: [SPIFFEID: AttestedAgent] = [:]
         for agent in try await store.loadAgents() { agents[agent.id] = agent }
         self.agents = Mutex(agents)
+    }
+
+    /// What the store has forgotten, until an admin accepts it; nil when nothing.
+    package var rollback: Rollback? { guardian.rollback }
+
+    /// Accepts a store that was brought back: every join token in it is dropped, and nodes are let in again.
+    ///
+    /// - Returns: How many tokens were dropped; nil when there was nothing to accept.
+    /// - Throws: ``AgentRefusal``.
+    package func acceptRollback() async throws(AgentRefusal) -> Int? {
+        try await writing.pass { () async throws(AgentRefusal) in try await self.guardian.accept() }
     }
 
     /// Every agent, by ID.
@@ -71,19 +92,125 @@ package final class AgentRegistrar: Sendable {
         joinToken token: SecretText, request: SigningRequest, now: Date, using entropy: some Entropy
     ) async throws(AgentRefusal) -> IssuedX509SVID {
         var entropy = entropy
+        try guardian.requireSound()
         let digest = JoinToken.digest(of: token)
+        let key = JoinTokenRedemption(keyDigest: request.keyDigest, at: now)
+        let record = try await joinToken(digest)
+        switch record.judge(keyDigest: key.keyDigest, now: now) {
+        case .refused: throw .tokenRefused
+        case .repeated: return try await redeemAgain(record, request: request, now: now, using: entropy)
+        case .firstUse:
+            let svid = try sign(record.agentID, request: request, now: now, using: &entropy)
+            let agent = AttestedAgent(
+                id: record.agentID, attestationType: JoinToken.attestationType, serial: svid.serial,
+                expiresAt: svid.lifetime.validity.upperBound, selectors: [], canReattest: false)
+            let revision: UInt64?
+            do { revision = try await store.redeem(tokenDigest: digest, as: key, for: agent) } catch {
+                throw .store(error)
+            }
+            guard let revision else {
+                // Somebody was faster; it may have been the same node, asking twice at once.
+                let record = try await joinToken(digest)
+                guard record.judge(keyDigest: key.keyDigest, now: now) == .repeated else { throw .tokenRefused }
+                return try await redeemAgain(record, request: request, now: now, using: entropy)
+            }
+            agents.withLock { $0[agent.id] = agent }
+            try guardian.note(revision)
+            return svid
+        }
+    }
+
+    private func joinToken(_ digest: [UInt8]) async throws(AgentRefusal) -> JoinTokenRecord {
         let found: JoinTokenRecord?
         do { found = try await store.joinToken(digest: digest) } catch { throw .store(error) }
-        guard let record = found, record.expiresAt > now else { throw .tokenRefused }
-        let svid = try sign(record.agentID, request: request, now: now, using: &entropy)
-        let agent = AttestedAgent(
-            id: record.agentID, attestationType: JoinToken.attestationType, serial: svid.serial,
-            expiresAt: svid.lifetime.validity.upperBound, selectors: [], canReattest: false)
-        let isFirst: Bool
-        do { isFirst = try await store.redeem(tokenDigest: digest, for: agent) } catch { throw .store(error) }
-        guard isFirst else { throw .tokenRefused }
-        agents.withLock { $0[agent.id] = agent }
-        return svid
+        guard let found else { throw .tokenRefused }
+        return found
+    }
+
+    /// Gives a node whose answer was lost another SVID for the same key; the lost one stays good as well.
+    private func redeemAgain(
+        _ record: JoinTokenRecord, request: SigningRequest, now: Date, using entropy: some Entropy
+    ) async throws(AgentRefusal) -> IssuedX509SVID {
+        try await writing.pass { () async throws(AgentRefusal) in
+            var entropy = entropy
+            // One that was evicted since does not come back by a token that it has used.
+            guard var agent = self.agent(record.agentID) else { throw .tokenRefused }
+            guard !agent.isBanned else { throw .banned }
+            try await self.guardian.noteCurrent()
+            let svid = try self.sign(agent.id, request: request, now: now, using: &entropy)
+            agent.pendingSerial = svid.serial
+            agent.expiresAt = max(agent.expiresAt, svid.lifetime.validity.upperBound)
+            try await self.write(agent)
+            return svid
+        }
+    }
+
+    /// Lets a node in by what an attestor found.
+    ///
+    /// - Throws: ``AgentRefusal``; `alreadyAttested` when a proof that is trusted on first use has been used.
+    package func admit(
+        _ proof: NodeProof, request: SigningRequest, now: Date, using entropy: some Entropy
+    ) async throws(AgentRefusal) -> NodeAdmission {
+        try await writing.pass { () async throws(AgentRefusal) in
+            var entropy = entropy
+            let known = self.agent(proof.id)
+            if known?.isBanned == true { throw .banned }
+            if known != nil, !proof.canReattest { throw .alreadyAttested }
+            // Of nodes that it does not know, a store that was brought back may have forgotten a ban.
+            if known == nil { try self.guardian.requireSound() }
+            let svid = try self.sign(proof.id, request: request, now: now, using: &entropy)
+            var agent = AttestedAgent(
+                id: proof.id, attestationType: proof.type, serial: svid.serial,
+                expiresAt: svid.lifetime.validity.upperBound, selectors: proof.selectors,
+                canReattest: proof.canReattest)
+            agent.version = known?.version ?? ""
+            try await self.write(agent)
+            return NodeAdmission(
+                svid: svid, canReattest: proof.canReattest,
+                hasNewSelectors: Set(known?.selectors ?? []) != Set(proof.selectors))
+        }
+    }
+
+    /// The key by which an agent may come back; nil when it has none, is banned, or is not known.
+    package func nodeKey(of id: SPIFFEID) -> [UInt8]? {
+        guard let agent = agent(id), !agent.isBanned else { return nil }
+        return agent.nodeKey
+    }
+
+    /// Keeps the key by which an agent may come back; another one replaces it.
+    ///
+    /// - Parameters:
+    ///   - key: SubjectPublicKeyInfo, DER; its possession has been proven.
+    ///   - id: The agent.
+    /// - Throws: ``AgentRefusal``.
+    package func register(nodeKey key: [UInt8], of id: SPIFFEID) async throws(AgentRefusal) {
+        try await writing.pass { () async throws(AgentRefusal) in
+            guard var agent = self.agent(id) else { throw .notAttested }
+            guard !agent.isBanned else { throw .banned }
+            guard agent.nodeKey != key else { return }
+            agent.nodeKey = key
+            try await self.write(agent)
+        }
+    }
+
+    /// Lets a node back in that has proven the key it registered; what else is known of it stays.
+    ///
+    /// - Throws: ``AgentRefusal``.
+    package func rejoin(
+        _ id: SPIFFEID, request: SigningRequest, now: Date, using entropy: some Entropy
+    ) async throws(AgentRefusal) -> NodeAdmission {
+        try await writing.pass { () async throws(AgentRefusal) in
+            var entropy = entropy
+            try self.guardian.requireSound()
+            guard var agent = self.agent(id), agent.nodeKey != nil else { throw .notAttested }
+            guard !agent.isBanned else { throw .banned }
+            let svid = try self.sign(id, request: request, now: now, using: &entropy)
+            agent.serial = svid.serial
+            agent.pendingSerial = nil
+            agent.expiresAt = svid.lifetime.validity.upperBound
+            try await self.write(agent)
+            return NodeAdmission(svid: svid, canReattest: agent.canReattest, hasNewSelectors: false)
+        }
     }
 
     /// Lets in the agent that shares this process, under an ID that never changes.
@@ -118,6 +245,8 @@ package final class AgentRegistrar: Sendable {
         try await writing.pass { () async throws(AgentRefusal) in
             var entropy = entropy
             guard var agent = self.agent(id) else { throw .notAttested }
+            guard !agent.isBanned else { throw .banned }
+            guard !agent.canReattest else { throw .mustReattest }
             let svid = try self.sign(id, request: request, now: now, using: &entropy)
             agent.pendingSerial = svid.serial
             agent.expiresAt = max(agent.expiresAt, svid.lifetime.validity.upperBound)
@@ -161,7 +290,7 @@ package final class AgentRegistrar: Sendable {
     ///
     /// - Throws: ``AgentRefusal``.
     package func note(version: String, of id: SPIFFEID) async throws(AgentRefusal) {
-        let version = String(version.prefix(64))
+        let version = String(version.prefix(255))
         try await writing.pass { () async throws(AgentRefusal) in
             guard var agent = self.agent(id), agent.version != version else { return }
             agent.version = version
@@ -177,7 +306,10 @@ package final class AgentRegistrar: Sendable {
         try await writing.pass { () async throws(AgentRefusal) in
             guard var agent = self.agent(id) else { return false }
             agent.isBanned = true
-            try await self.write(agent)
+            let revision: UInt64
+            do throws(StoreError) { revision = try await self.store.ban(agent) } catch { throw .store(error) }
+            self.agents.withLock { $0[id] = agent }
+            try self.guardian.note(revision)
             return true
         }
     }
@@ -188,17 +320,22 @@ package final class AgentRegistrar: Sendable {
     /// - Throws: ``AgentRefusal``.
     package func delete(_ id: SPIFFEID) async throws(AgentRefusal) -> Bool {
         try await writing.pass { () async throws(AgentRefusal) in
-            let existed: Bool
-            do throws(StoreError) { existed = try await self.store.deleteAgent(id) } catch { throw .store(error) }
+            let revision: UInt64?
+            do throws(StoreError) { revision = try await self.store.deleteAgent(id) } catch { throw .store(error) }
             self.agents.withLock { $0[id] = nil }
-            return existed
+            guard let revision else { return false }
+            try self.guardian.note(revision)
+            return true
         }
     }
 
     /// Drops join tokens that are over.
     ///
     /// - Throws: ``StoreError``.
-    package func pruneTokens(now: Date) async throws(StoreError) { try await store.pruneTokens(expiredBefore: now) }
+    package func pruneTokens(now: Date) async throws(StoreError) {
+        try await store.pruneTokens(
+            expiredBefore: now, redeemedBefore: now - JoinToken.redemptionWindow.timeInterval)
+    }
 
     private func sign(
         _ id: SPIFFEID, request: SigningRequest, now: Date, using entropy: inout some Entropy

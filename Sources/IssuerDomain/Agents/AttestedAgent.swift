@@ -14,6 +14,8 @@ package struct AttestedAgent: Hashable, Sendable, Identifiable {
     package var isBanned: Bool
     package var canReattest: Bool
     package var version: String
+    /// The key by which the node may come back after its SVID has ended: SubjectPublicKeyInfo of P-256, DER.
+    package var nodeKey: [UInt8]?
 
     package init(
         id: SPIFFEID, attestationType: String, serial: String, expiresAt: Date, selectors: [Selector],

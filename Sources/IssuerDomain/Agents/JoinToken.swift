@@ -12,9 +12,42 @@ package struct JoinTokenRecord: Hashable, Sendable {
     ///
     /// Drawn apart from the token, so that knowing one says nothing of the other.
     package let agentID: SPIFFEID
+    /// Who has used it; nil while nobody has.
+    package var redemption: JoinTokenRedemption?
 
-    package init(digest: [UInt8], expiresAt: Date, agentID: SPIFFEID) {
-        (self.digest, self.expiresAt, self.agentID) = (digest, expiresAt, agentID)
+    package init(digest: [UInt8], expiresAt: Date, agentID: SPIFFEID, redemption: JoinTokenRedemption? = nil) {
+        (self.digest, self.expiresAt, self.agentID, self.redemption) = (digest, expiresAt, agentID, redemption)
+    }
+}
+
+/// The one use of a join token.
+package struct JoinTokenRedemption: Hashable, Sendable {
+    /// SHA-256 of the SubjectPublicKeyInfo for which the SVID was asked.
+    package let keyDigest: [UInt8]
+    package let at: Date
+
+    package init(keyDigest: [UInt8], at: Date) { (self.keyDigest, self.at) = (keyDigest, at) }
+}
+
+/// What using a join token comes to.
+package enum JoinTokenVerdict: Hashable, Sendable {
+    case firstUse
+    /// The same node asks again for the same key, because the first answer did not reach it.
+    case repeated
+    case refused
+}
+
+extension JoinTokenRecord {
+    /// Judges a use of the token.
+    ///
+    /// - Parameters:
+    ///   - keyDigest: SHA-256 of the SubjectPublicKeyInfo for which an SVID is asked; its possession has been proven.
+    ///   - now: The time.
+    /// - Returns: The verdict; what is `firstUse` here may have been used by the time the store is asked.
+    package func judge(keyDigest: [UInt8], now: Date) -> JoinTokenVerdict {
+        guard let redemption else { return expiresAt > now ? .firstUse : .refused }
+        let isInTime = now < redemption.at + JoinToken.redemptionWindow.timeInterval
+        return isInTime && redemption.keyDigest == keyDigest ? .repeated : .refused
     }
 }
 
@@ -25,6 +58,9 @@ package enum JoinToken {
 
     /// Lifetimes an admin may ask for.
     package static let lifetimes = Duration.seconds(1)...Duration.seconds(365 * 24 * 3600)
+
+    /// How long a node whose first answer was lost may ask again, for the same key and no other.
+    package static let redemptionWindow = Duration.seconds(600)
 
     /// Draws a token: 32 random bytes, base64url.
     ///

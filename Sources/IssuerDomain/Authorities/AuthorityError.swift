@@ -10,6 +10,9 @@ package enum AuthorityError: Error, Hashable {
     case store(StoreError)
     /// The signer refused its own certificate; a bug or a damaged key.
     case refused(detail: String)
+    case upstream(UpstreamError)
+    /// What was asked may not be done.
+    case notAllowed(AuthorityRefusal)
 }
 
 extension AuthorityError: CustomStringConvertible {
@@ -22,6 +25,8 @@ extension AuthorityError: CustomStringConvertible {
         case .keyStore(let error): "\(error)"
         case .store(let error): "\(error)"
         case .refused(let detail): "authority certificate is not sound: \(detail)"
+        case .upstream(let error): "\(error)"
+        case .notAllowed(let refusal): "\(refusal)"
         }
     }
 }

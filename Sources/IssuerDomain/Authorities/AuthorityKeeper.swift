@@ -5,7 +5,10 @@ package import SPIFFE
 internal import Synchronization
 internal import X509
 
-/// Keeps the signing authorities of this issuer alive: creates, prepares, activates, retires and drops them.
+/// Keeps the signing authorities of this server alive: creates, prepares, activates, retires and drops them.
+///
+/// The store may hold those of other servers too. They are published with this one's and left alone, but for what ended
+/// long ago.
 package final class AuthorityKeeper: Sendable {
     /// How authorities are made.
     package struct Settings: Hashable, Sendable {
@@ -21,16 +24,8 @@ package final class AuthorityKeeper: Sendable {
         }
     }
 
-    /// What issuance reads: one consistent view.
-    package struct Snapshot: Sendable {
-        package let x509: X509Authority
-        package let jwt: JWTAuthority
-        package let bundle: TrustBundle
-        package let records: [AuthorityRecord]
-    }
-
-    private let trustDomain: TrustDomain
-    private let settings: Settings
+    let server: ServerID
+    let maker: AuthorityMaker
     private let store: any AuthorityStore
     private let keys: any SigningKeyStore
     private let feed: RevisionFeed
@@ -49,87 +44,129 @@ package final class AuthorityKeeper: Sendable {
     /// - Parameters:
     ///   - trustDomain: Whose authorities.
     ///   - settings: How new ones are made.
+    ///   - server: Which of the trust domain's servers this is.
     ///   - store: Keeps the records.
-    ///   - keys: Keeps the private keys.
+    ///   - keys: Keeps the private keys of this server.
+    ///   - upstream: What signs this server's X.509 authorities; nil when they vouch for themselves.
     ///   - feed: Hears of every change.
     ///   - now: The time.
     ///   - entropy: For names and serial numbers.
     ///   - logger: For what happened.
     /// - Throws: ``AuthorityError``; `clockBeforeAuthority` when the clock cannot be right.
     package init(
-        trustDomain: TrustDomain, settings: Settings, store: any AuthorityStore, keys: any SigningKeyStore,
-        feed: RevisionFeed, now: Date, using entropy: some Entropy, logger: Logger
+        trustDomain: TrustDomain, settings: Settings, server: ServerID, store: any AuthorityStore,
+        keys: any SigningKeyStore, upstream: (any UpstreamAuthority)? = nil, feed: RevisionFeed, now: Date,
+        using entropy: some Entropy, logger: Logger
     ) async throws(AuthorityError) {
         var entropy = entropy
-        let maker = AuthorityMaker(trustDomain: trustDomain, settings: settings, keys: keys)
+        let maker = AuthorityMaker(
+            trustDomain: trustDomain, settings: settings, server: server, keys: keys, upstream: upstream)
         var loaded: (authorities: [AuthorityRecord], sequence: UInt64)
         do { loaded = try await store.loadAuthorities() } catch { throw .store(error) }
-        if let active = loaded.authorities.filter({ $0.state == .active }).max(by: { $0.notBefore < $1.notBefore }),
-            now + Self.clockTolerance < active.notBefore
-        {
-            throw .clockBeforeAuthority(now: now, start: active.notBefore)
+        var draft = AuthorityDraft(loaded.authorities)
+        let names: [String]
+        do { names = try await keys.names() } catch { throw .keyStore(error) }
+        draft.claim(for: server, keys: Set(names))
+        let active = draft.records.filter { $0.isOwned(by: server) && $0.state == .active }
+        if let start = active.map(\.notBefore).max(), now + Self.clockTolerance < start {
+            throw .clockBeforeAuthority(now: now, start: start)
         }
-        let plan = try await maker.plan(for: loaded.authorities, now: now, using: &entropy)
-        if !plan.changes.isEmpty {
-            do { loaded.sequence = try await store.apply(plan.changes) } catch { throw .store(error) }
+        let failures = await maker.tend(&draft, now: now, using: &entropy)
+        for (kind, failure) in failures {
+            // What still signs can go on signing until its successor can be made.
+            guard active.contains(where: { $0.kind == kind && $0.notAfter > now }) else { throw failure }
+            logger.error("successor of an authority not made", metadata: ["error": "\(failure)"])
         }
-        self.trustDomain = trustDomain
-        self.settings = settings
+        if !draft.changes.isEmpty {
+            do { loaded.sequence = try await store.apply(draft.changes) } catch { throw .store(error) }
+        }
+        self.server = server
+        self.maker = maker
         self.store = store
         self.keys = keys
         self.feed = feed
         self.logger = logger
-        state = Mutex(try await maker.snapshot(of: plan.records, sequence: loaded.sequence))
-        try await drop(plan.dropped)
-        try await warnOfKeys(notNamedBy: plan.records)
+        state = Mutex(try await maker.snapshot(of: draft.records, sequence: loaded.sequence))
+        try await destroy(draft.doomedKeys)
+        try await warnOfKeys(notNamedBy: draft.records)
         feed.announce(loaded.sequence)
     }
 
     /// What issuance reads now.
     package var snapshot: Snapshot { state.withLock { $0 } }
 
-    /// Does what is due.
+    /// Whether something above this server vouches for it.
+    package var hasUpstream: Bool { maker.upstream != nil }
+
+    /// Does what is due, and takes over what other servers changed.
     ///
     /// Safe to call at any time.
     ///
     /// - Returns: Whether anything changed.
-    /// - Throws: ``AuthorityError``; then nothing changed.
+    /// - Throws: ``AuthorityError``; then the kind of authority that could not be tended is as it was.
     @discardableResult
     package func tend(now: Date, using entropy: some Entropy) async throws(AuthorityError) -> Bool {
-        try await changing.pass { () async throws(AuthorityError) in
+        let (failures, isNew) = try await changeNoting { [maker] draft in
             var entropy = entropy
-            let maker = AuthorityMaker(
-                trustDomain: self.trustDomain, settings: self.settings, keys: self.keys)
-            let plan = try await maker.plan(for: self.snapshot.records, now: now, using: &entropy)
-            guard !plan.changes.isEmpty else { return false }
-            let sequence: UInt64
-            do throws(StoreError) { sequence = try await self.store.apply(plan.changes) } catch { throw .store(error) }
-            let snapshot = try await maker.snapshot(of: plan.records, sequence: sequence)
-            self.state.withLock { $0 = snapshot }
-            self.feed.announce(sequence)
-            for change in plan.changes {
-                switch change {
-                case .put(let record):
-                    self.logger.info(
-                        "authority changed",
-                        metadata: [
-                            "authority.id": "\(record.id)", "authority.kind": "\(record.kind.rawValue)",
-                            "authority.state": "\(record.state.rawValue)",
-                            "authority.expires_at": "\(record.notAfter.formatted(.iso8601))",
-                        ])
-                case .delete(let id):
-                    self.logger.info("authority dropped", metadata: ["authority.id": "\(id)"])
+            return await maker.tend(&draft, now: now, using: &entropy)
+        }
+        for kind in AuthorityRecord.Kind.allCases { if let failure = failures[kind] { throw failure } }
+        return isNew
+    }
+
+    /// Changes the authorities as they are in the store now, one change at a time, and makes it durable before anybody
+    /// sees it.
+    ///
+    /// - Throws: What the body throws, and ``AuthorityError``; then nothing changed.
+    func change<Value: Sendable>(
+        _ body: @Sendable (inout AuthorityDraft) async throws(AuthorityError) -> Value
+    ) async throws(AuthorityError) -> Value {
+        try await changeNoting(body).value
+    }
+
+    /// The same, and whether it, or another server before it, changed anything.
+    private func changeNoting<Value: Sendable>(
+        _ body: @Sendable (inout AuthorityDraft) async throws(AuthorityError) -> Value
+    ) async throws(AuthorityError) -> (value: Value, isNew: Bool) {
+        try await changing.pass { () async throws(AuthorityError) in
+            var loaded: (authorities: [AuthorityRecord], sequence: UInt64)
+            do throws(StoreError) { loaded = try await self.store.loadAuthorities() } catch { throw .store(error) }
+            var draft = AuthorityDraft(loaded.authorities)
+            let value = try await body(&draft)
+            if !draft.changes.isEmpty {
+                do throws(StoreError) { loaded.sequence = try await self.store.apply(draft.changes) } catch {
+                    throw .store(error)
                 }
             }
-            try await self.drop(plan.dropped)
-            return true
+            guard loaded.sequence != self.snapshot.bundle.sequence else { return (value, false) }
+            let snapshot = try await self.maker.snapshot(of: draft.records, sequence: loaded.sequence)
+            self.state.withLock { $0 = snapshot }
+            self.feed.announce(loaded.sequence)
+            for change in draft.changes { self.log(change) }
+            try await self.destroy(draft.doomedKeys)
+            return (value, true)
         }
     }
 
-    /// Destroys the keys of authorities whose records are gone for good.
-    private func drop(_ records: [AuthorityRecord]) async throws(AuthorityError) {
+    private func log(_ change: AuthorityChange) {
+        switch change {
+        case .put(let record):
+            logger.info(
+                "authority changed",
+                metadata: [
+                    "authority.id": "\(record.id)", "authority.kind": "\(record.kind.rawValue)",
+                    "authority.state": "\(record.state.rawValue)",
+                    "authority.expires_at": "\(record.notAfter.formatted(.iso8601))",
+                ])
+        case .delete(let kind, let id):
+            logger.info("authority dropped", metadata: ["authority.id": "\(id)", "authority.kind": "\(kind.rawValue)"])
+        }
+    }
+
+    /// Destroys keys that nothing will be signed with again.
+    private func destroy(_ names: [String]) async throws(AuthorityError) {
         do throws(KeyStoreError) {
-            for record in records { try await keys.delete(record.keyName) }
+            for name in names { try await keys.delete(name) }
         } catch { throw .keyStore(error) }
     }
 
@@ -138,7 +175,7 @@ package final class AuthorityKeeper: Sendable {
     /// A crash between making a key and recording it leaves a key that nothing uses. So does a database that was lost or
     /// restored from an older backup, and then the key may be wanted again: it is named, never destroyed.
     private func warnOfKeys(notNamedBy records: [AuthorityRecord]) async throws(AuthorityError) {
-        let named = Set(records.map(\.keyName))
+        let named = Set(records.compactMap(\.keyName))
         let names: [String]
         do { names = try await keys.names() } catch { throw .keyStore(error) }
         for name in names where !named.contains(name) {

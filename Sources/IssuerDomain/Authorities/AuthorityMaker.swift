@@ -7,114 +7,169 @@ internal import X509
 struct AuthorityMaker {
     let trustDomain: TrustDomain
     let settings: AuthorityKeeper.Settings
+    let server: ServerID
     let keys: any SigningKeyStore
+    let upstream: (any UpstreamAuthority)?
+
+    private let schedule = AuthoritySchedule()
+
+    init(
+        trustDomain: TrustDomain, settings: AuthorityKeeper.Settings, server: ServerID, keys: any SigningKeyStore,
+        upstream: (any UpstreamAuthority)?
+    ) {
+        self.trustDomain = trustDomain
+        self.settings = settings
+        self.server = server
+        self.keys = keys
+        self.upstream = upstream
+    }
 
     /// Carries out the schedule of both kinds up to, not including, making it durable.
     ///
-    /// - Returns: The records as they will be, the changes that make them so, and the records that go for good.
-    func plan(
-        for records: [AuthorityRecord], now: Date, using entropy: inout some Entropy
-    ) async throws(AuthorityError) -> (
-        records: [AuthorityRecord], changes: [AuthorityChange], dropped: [AuthorityRecord]
-    ) {
-        let schedule = AuthoritySchedule(lifetime: settings.lifetime)
-        var records = records
-        var changes: [AuthorityChange] = []
-        var dropped: [AuthorityRecord] = []
+    /// - Returns: What kept a kind from what was due; nothing of that kind was changed then, and the other one goes on.
+    func tend(
+        _ draft: inout AuthorityDraft, now: Date, using entropy: inout some Entropy
+    ) async -> [AuthorityRecord.Kind: AuthorityError] {
+        var failures: [AuthorityRecord.Kind: AuthorityError] = [:]
         for kind in AuthorityRecord.Kind.allCases {
-            for step in schedule.decide(records.filter { $0.kind == kind }, now: now) {
-                switch step {
-                case .create(let state):
-                    let record = try await create(kind, state: state, now: now, using: &entropy)
-                    records.append(record)
-                    changes.append(.put(record))
-                case .activate(let id): move(id, to: .active, in: &records, noting: &changes)
-                case .retire(let id): move(id, to: .retired, in: &records, noting: &changes)
-                case .delete(let id):
-                    dropped += records.filter { $0.id == id }
-                    records.removeAll { $0.id == id }
-                    changes.append(.delete(id: id))
-                }
-            }
+            var attempt = draft
+            do throws(AuthorityError) {
+                try await tend(kind, in: &attempt, now: now, using: &entropy)
+                draft = attempt
+            } catch { failures[kind] = error }
         }
-        return (records, changes, dropped)
+        for record in draft.records where !record.isOwned(by: server) {
+            guard schedule.isOver(record, isAnothers: record.keyName != nil, now: now) else { continue }
+            draft.remove(record, of: server)
+        }
+        return failures
     }
 
-    /// Loads what issuance needs for a set of records.
-    func snapshot(
-        of records: [AuthorityRecord], sequence: UInt64
-    ) async throws(AuthorityError) -> AuthorityKeeper.Snapshot {
-        guard let x509 = records.first(where: { $0.kind == .x509 && $0.state == .active }),
-            let jwt = records.first(where: { $0.kind == .jwt && $0.state == .active })
-        else { throw .damaged(id: "active") }
-        var certificates: [Certificate] = []
-        var jwtKeys: [String: JWTVerificationKey] = [:]
-        // All of them, also those just over: what is published changes with the records alone (BUNDLE-04).
-        for record in records.sorted(by: { ($0.notBefore, $0.id) < ($1.notBefore, $1.id) }) {
-            switch record.kind {
-            case .x509: certificates.append(try Self.certificate(of: record))
-            case .jwt:
-                do { jwtKeys[record.id] = try JWTVerificationKey(derRepresentation: record.publicDER) } catch {
-                    throw .damaged(id: record.id)
-                }
+    private func tend(
+        _ kind: AuthorityRecord.Kind, in draft: inout AuthorityDraft, now: Date, using entropy: inout some Entropy
+    ) async throws(AuthorityError) {
+        let spoiled = kind == .x509 ? try SpoiledAuthorities(draft.records).underTaintedRoot : []
+        for step in schedule.decide(draft.own(kind, of: server), spoiled: spoiled, now: now) {
+            switch step {
+            case .create(let state): try await create(kind, state: state, in: &draft, now: now, using: &entropy)
+            case .activate(let id): try move(kind, id, by: .activate, in: &draft)
+            case .retire(let id): try move(kind, id, by: .retire, in: &draft)
+            case .delete(let id):
+                if let record = draft[kind, id] { draft.remove(record, of: server) }
             }
         }
-        let authority = X509Authority(
-            record: x509, certificate: try Self.certificate(of: x509), key: try await key(of: x509))
-        guard authority.key.certificateKey.publicKey == authority.certificate.publicKey else {
-            throw .damaged(id: x509.id)
-        }
-        return AuthorityKeeper.Snapshot(
-            x509: authority, jwt: JWTAuthority(record: jwt, key: try await key(of: jwt)),
-            bundle: TrustBundle(
-                trustDomain: trustDomain, x509Authorities: certificates, jwtAuthorities: jwtKeys, sequence: sequence,
-                refreshHint: 300),
-            records: records)
     }
 
-    private func create(
-        _ kind: AuthorityRecord.Kind, state: AuthorityRecord.State, now: Date, using entropy: inout some Entropy
+    /// Makes a new authority and what is published with it.
+    @discardableResult
+    func create(
+        _ kind: AuthorityRecord.Kind, state: AuthorityRecord.State, in draft: inout AuthorityDraft, now: Date,
+        using entropy: inout some Entropy
     ) async throws(AuthorityError) -> AuthorityRecord {
-        let start = Date(timeIntervalSince1970: (now.timeIntervalSince1970 - AuthorityKeeper.backdate).rounded(.down))
-        let end = Date(
-            timeIntervalSince1970: (now + settings.lifetime.timeInterval).timeIntervalSince1970.rounded(.down))
         let name = "\(kind.rawValue)-\(RandomID.draw(using: &entropy))"
-        let type = kind == .x509 ? settings.x509KeyType : settings.jwtKeyType
         let key: any SigningKey
-        do { key = try await keys.generate(name, type: type) } catch { throw .keyStore(error) }
-        switch kind {
-        case .x509:
+        do {
+            key = try await keys.generate(name, type: kind == .x509 ? settings.x509KeyType : settings.jwtKeyType)
+        } catch {
+            throw .keyStore(error)
+        }
+        do throws(AuthorityError) {
+            var attempt = draft
+            let record =
+                switch kind {
+                case .x509: try await x509(key, name, state: state, in: &attempt, now: now, using: &entropy)
+                case .jwt: try await jwt(key, name, state: state, in: &attempt, now: now, using: &entropy)
+                }
+            attempt.add(record)
+            draft = attempt
+            return record
+        } catch {
+            // An upstream that is away for long must not fill the key store.
+            try? await keys.delete(name)
+            throw error
+        }
+    }
+
+    private func x509(
+        _ key: any SigningKey, _ name: String, state: AuthorityRecord.State, in draft: inout AuthorityDraft, now: Date,
+        using entropy: inout some Entropy
+    ) async throws(AuthorityError) -> AuthorityRecord {
+        guard let upstream else {
+            let validity = validity(from: now)
             let certificate = try X509Authority.selfSigned(
-                for: trustDomain, key: key, validity: start..<end, serial: entropy.bytes(16))
-            let identifier = SubjectKeyIdentifier(hash: certificate.publicKey).keyIdentifier
+                for: trustDomain, key: key, validity: validity, serial: entropy.bytes(16))
             do {
                 return AuthorityRecord(
-                    id: Hex.encode(identifier), kind: kind, state: state, notBefore: start, notAfter: end,
-                    keyName: name, publicDER: try certificate.derBytes())
+                    id: Hex.encode(X509Authority.keyIdentifier(of: certificate)), kind: .x509, state: state,
+                    origin: .server(server, keyName: name), notBefore: validity.lowerBound,
+                    notAfter: validity.upperBound, publicDER: try certificate.derBytes())
             } catch { throw .refused(detail: "\(error)") }
-        case .jwt:
-            return AuthorityRecord(
-                id: Base64URL.encode(entropy.bytes(16)), kind: kind, state: state, notBefore: start, notAfter: end,
-                keyName: name, publicDER: Array(key.publicKeyDER))
         }
+        let request = try UpstreamChain.request(for: trustDomain, key: key)
+        let minted: UpstreamIntermediate
+        do { minted = try await upstream.mint(request: request, lifetime: settings.lifetime, now: now) } catch {
+            throw .upstream(error)
+        }
+        let record = try UpstreamChain.record(
+            of: minted, key: key, keyName: name, server: server, state: state, trustDomain: trustDomain, now: now,
+            using: &entropy)
+        do { try draft.adopt(UpstreamTrust(roots: minted.roots), now: now, server: server) } catch {
+            throw .upstream(.badAnswer(detail: "\(error)"))
+        }
+        // A root that was tainted or revoked here must not come back through a new chain.
+        let root = record.upstreamKeyID
+        guard let root, try SpoiledAuthorities(draft.records).trusts(rootKeyID: root) else {
+            throw .upstream(.badAnswer(detail: "it is signed under a root that was tainted or revoked"))
+        }
+        return record
+    }
+
+    private func jwt(
+        _ key: any SigningKey, _ name: String, state: AuthorityRecord.State, in draft: inout AuthorityDraft, now: Date,
+        using entropy: inout some Entropy
+    ) async throws(AuthorityError) -> AuthorityRecord {
+        let validity = validity(from: now)
+        // Hexadecimal, so that it is never taken for a flag where people write it.
+        let record = AuthorityRecord(
+            id: Hex.encode(entropy.bytes(16)), kind: .jwt, state: state, origin: .server(server, keyName: name),
+            notBefore: validity.lowerBound, notAfter: validity.upperBound, publicDER: Array(key.publicKeyDER))
+        try await publish(record, in: &draft, now: now)
+        return record
+    }
+
+    /// Makes a JWT key known upstream before it signs; an upstream that takes none is fine.
+    func publish(_ record: AuthorityRecord, in draft: inout AuthorityDraft, now: Date) async throws(AuthorityError) {
+        guard let upstream else { return }
+        let published: [UpstreamJWTKey]
+        do {
+            published = try await upstream.publish(
+                UpstreamJWTKey(
+                    keyID: record.id, publicDER: record.publicDER,
+                    notAfter: record.notAfter == .distantFuture ? nil : record.notAfter))
+        } catch {
+            if error == .unsupported { return }
+            throw .upstream(error)
+        }
+        // This one among them is no key of somebody else's.
+        let others = published.filter { $0.keyID != record.id }
+        let roots = draft.records.filter { $0.kind == .x509 && $0.origin == .upstream && $0.state != .revoked }
+        do throws(AuthorityRefusal) {
+            try draft.adopt(
+                UpstreamTrust(
+                    roots: roots.map { UpstreamRoot(certificate: $0.publicDER) }, jwtKeys: others), now: now,
+                server: server)
+        } catch { throw .upstream(.badAnswer(detail: "\(error)")) }
+    }
+
+    private func validity(from now: Date) -> Range<Date> {
+        let start = Date(timeIntervalSince1970: (now.timeIntervalSince1970 - AuthorityKeeper.backdate).rounded(.down))
+        let end = (now + settings.lifetime.timeInterval).timeIntervalSince1970.rounded(.down)
+        return start..<max(start, Date(timeIntervalSince1970: end))
     }
 
     private func move(
-        _ id: String, to state: AuthorityRecord.State, in records: inout [AuthorityRecord],
-        noting changes: inout [AuthorityChange]
-    ) {
-        guard let position = records.firstIndex(where: { $0.id == id }) else { return }
-        records[position].state = state
-        changes.append(.put(records[position]))
-    }
-
-    private func key(of record: AuthorityRecord) async throws(AuthorityError) -> any SigningKey {
-        do { return try await keys.key(record.keyName) } catch { throw .keyStore(error) }
-    }
-
-    private static func certificate(of record: AuthorityRecord) throws(AuthorityError) -> Certificate {
-        do { return try DERConcatenation.certificate(in: record.publicDER[...]) } catch {
-            throw .damaged(id: record.id)
-        }
+        _ kind: AuthorityRecord.Kind, _ id: String, by step: AuthorityRecord.Step, in draft: inout AuthorityDraft
+    ) throws(AuthorityError) {
+        do { try draft.move(kind, id, by: step, of: server) } catch { throw .notAllowed(error) }
     }
 }

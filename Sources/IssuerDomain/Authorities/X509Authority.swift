@@ -9,13 +9,30 @@ package struct X509Authority: Sendable {
     package let record: AuthorityRecord
     package let certificate: Certificate
     package let key: any SigningKey
+    /// The subject key identifier, which leaves name as their authority key identifier.
+    package let keyIdentifier: ArraySlice<UInt8>
+    /// nil when the certificate's key is of no kind that signs leaves.
+    let subjectKey: SubjectKey?
+    /// nil when the certificate's name cannot be written again.
+    let leafPattern: LeafPattern?
 
     package init(record: AuthorityRecord, certificate: Certificate, key: any SigningKey) {
         (self.record, self.certificate, self.key) = (record, certificate, key)
+        keyIdentifier = Self.keyIdentifier(of: certificate)
+        subjectKey = try? SubjectKey(certificate.publicKey)
+        leafPattern = try? LeafPattern(
+            subject: certificate.subject, keyIdentifier: keyIdentifier, keyType: key.type)
     }
 
-    /// The subject key identifier, which leaves name as their authority key identifier.
-    package var keyIdentifier: ArraySlice<UInt8> {
+    /// What every leaf is followed by: nothing when the bundle holds the certificate itself, otherwise the certificate and
+    /// what leads from it to the bundle; DER.
+    package var chain: [[UInt8]] { record.upstreamKeyID == nil ? [] : [record.publicDER] + record.chain }
+
+    /// When leaves may be valid: within the certificate and everything above it.
+    package var validity: Range<Date> { record.notBefore..<max(record.notBefore, record.notAfter) }
+
+    /// The subject key identifier that a certificate states, or else the usual one for its key.
+    static func keyIdentifier(of certificate: Certificate) -> ArraySlice<UInt8> {
         (try? certificate.extensions.subjectKeyIdentifier)?.keyIdentifier
             ?? SubjectKeyIdentifier(hash: certificate.publicKey).keyIdentifier
     }

@@ -37,6 +37,7 @@ package struct EntryContents: Hashable, Sendable {
     package var includesJTI: Bool
     /// What must have been shown of a process; never less than the selectors need.
     package var terms: AssuranceTerms
+    package var details = EntryDetails()
 
     /// Creates contents with everything optional left out, and the terms that follow from the selectors.
     package init(spiffeID: SPIFFEID, parentID: SPIFFEID, selectors: [Selector]) {

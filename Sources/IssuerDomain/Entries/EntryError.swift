@@ -18,9 +18,26 @@ package enum EntryError: Error, Hashable {
     case lifetimeOutOfRange(field: String)
     case alreadyExpired
     case federatesWithItself
+    case bundleMissing(TrustDomain)
     case exists(Entry)
     case idTaken
     case notFound(id: String)
+    case badText(field: String)
+    /// Ends before it begins.
+    case neverInForce
+    case emptyGroup
+    /// A rule that it may not be found, although nothing can ever show that.
+    case absenceNeverShown(Selector)
+    /// Both asked for and forbidden.
+    case contradiction(Selector)
+    case template(IDTemplateError)
+    case templateWithPrivileges
+    /// Whatever else this user runs would have the identity of an agent.
+    case agentByAccountAlone
+    case emptyDigestSet
+    case digestSetExists(name: String)
+    case digestSetMissing(name: String)
+    case digestSetInUse(name: String, entries: Int)
 }
 
 extension EntryError: CustomStringConvertible {
@@ -46,9 +63,28 @@ extension EntryError: CustomStringConvertible {
         case .lifetimeOutOfRange(let field): "\(field) must be between 1 second and 10 years"
         case .alreadyExpired: "entry would be expired on arrival"
         case .federatesWithItself: "an entry cannot federate with its own trust domain"
+        case .bundleMissing(let domain):
+            "there is no bundle of trust domain '\(domain)', so no entry can federate with it"
         case .exists: "similar entry already exists"
         case .idTaken: "entry ID is taken"
         case .notFound(let id): "no entry has ID '\(id)'"
+        case .badText(let field): "\(field) is too long, empty, or holds characters that it may not hold"
+        case .neverInForce: "entry would end before it begins"
+        case .emptyGroup: "a group of any_of has no selector; it could never match"
+        case .absenceNeverShown(let selector):
+            "none_of '\(selector)': nothing can show that this is not true of a process, so the entry would never match"
+        case .contradiction(let selector): "'\(selector)' is both asked for and forbidden; the entry would never match"
+        case .template(let error): error.description
+        case .templateWithPrivileges: "an entry with an ID template cannot be admin or downstream"
+        case .agentByAccountAlone:
+            """
+            class agent with users and groups alone: whatever else this user runs would have this identity; name the \
+            program as well
+            """
+        case .emptyDigestSet: "a digest set needs at least one digest"
+        case .digestSetExists(let name): "digest set '\(name)' exists already"
+        case .digestSetMissing(let name): "there is no digest set '\(name)'"
+        case .digestSetInUse(let name, let entries): "digest set '\(name)' is used by \(entries) entries"
         }
     }
 }
@@ -57,11 +93,13 @@ extension EntryError {
     /// Whether the same request, insisted on, would have been heard.
     package var canBeForced: Bool {
         switch self {
-        case .bareInterpreter, .selector(.unknownKind): true
+        case .bareInterpreter, .selector(.unknownKind), .agentByAccountAlone: true
         case .foreignTrustDomain, .spiffeIDWithoutPath, .reservedSPIFFEID, .noSelectors, .tooMany,
             .selector(.unknown), .selector(.announced), .assuranceBelowSelector, .mixedStoreSelectors, .hintTooLong,
-            .invalidDNSName, .invalidEntryID, .lifetimeOutOfRange, .alreadyExpired, .federatesWithItself, .exists,
-            .idTaken, .notFound:
+            .invalidDNSName, .invalidEntryID, .lifetimeOutOfRange, .alreadyExpired, .federatesWithItself,
+            .bundleMissing, .exists,
+            .idTaken, .notFound, .badText, .neverInForce, .emptyGroup, .absenceNeverShown, .contradiction, .template,
+            .templateWithPrivileges, .emptyDigestSet, .digestSetExists, .digestSetMissing, .digestSetInUse:
             false
         }
     }

@@ -3,16 +3,20 @@ package import SPIFFE
 
 /// Every entry in memory, found by ID, by parent and by key; the only thing the hot path reads.
 package struct EntryIndex: Sendable {
-    private var byID: [String: Entry] = [:]
-    private var idsByParent: [SPIFFEID: Set<String>] = [:]
+    private(set) var byID: [String: Entry] = [:]
+    private(set) var idsByParent: [SPIFFEID: Set<String>] = [:]
     private var idByKey: [EntryKey: String] = [:]
+    private var idsByDigestSet: [String: Set<String>] = [:]
+    /// Digest sets by name.
+    package private(set) var digestSets: [String: DigestSet] = [:]
 
     /// The number of the last change that is in here.
     package private(set) var revision: UInt64
 
     /// Builds the index of a store's contents.
-    package init(entries: some Sequence<Entry> = [], revision: UInt64 = 0) {
+    package init(entries: some Sequence<Entry> = [], digestSets: [DigestSet] = [], revision: UInt64 = 0) {
         self.revision = revision
+        for set in digestSets { self.digestSets[set.name] = set }
         for entry in entries { insert(entry) }
     }
 
@@ -24,6 +28,11 @@ package struct EntryIndex: Sendable {
 
     /// The entry that already says the same, if any.
     package func entry(with key: EntryKey) -> Entry? { idByKey[key].flatMap { byID[$0] } }
+
+    /// The entries that go by a digest set, by ID.
+    package func entries(using digestSet: String) -> [Entry] {
+        (idsByDigestSet[digestSet] ?? []).sorted().compactMap { byID[$0] }
+    }
 
     /// Every entry, in no order.
     package var entries: some Collection<Entry> { byID.values }
@@ -40,6 +49,8 @@ package struct EntryIndex: Sendable {
                 remove(entry.id)
                 insert(entry)
             case .delete(let id): remove(id)
+            case .putDigestSet(let set): digestSets[set.name] = set
+            case .deleteDigestSet(let name): digestSets[name] = nil
             }
         }
         self.revision = revision
@@ -49,15 +60,18 @@ package struct EntryIndex: Sendable {
     ///
     /// - Parameters:
     ///   - agentID: The agent.
-    ///   - now: Entries that have expired by then are left out.
+    ///   - now: Entries that do not hold then are left out.
     /// - Returns: Oldest first.
-    package func authorized(for agentID: SPIFFEID, now: Date) -> [Entry] {
+    package func authorized(for agentID: SPIFFEID, now: Date) -> [Entry] { authorized(under: [agentID], now: now) }
+
+    /// What may be served by whoever has all of some identities; see ``authorized(for:now:)``.
+    func authorized(under identities: [SPIFFEID], now: Date) -> [Entry] {
         var found: [Entry] = []
-        var seen: Set<SPIFFEID> = [agentID]
-        var frontier = [agentID]
+        var seen = Set(identities)
+        var frontier = identities
         while let parent = frontier.popLast() {
             for id in idsByParent[parent] ?? [] {
-                guard let entry = byID[id], entry.contents.expiresAt.map({ $0 > now }) ?? true else { continue }
+                guard let entry = byID[id], entry.contents.isInForce(at: now) else { continue }
                 found.append(entry)
                 if seen.insert(entry.contents.spiffeID).inserted { frontier.append(entry.contents.spiffeID) }
             }
@@ -70,18 +84,28 @@ package struct EntryIndex: Sendable {
     /// - Parameters:
     ///   - agentID: The agent.
     ///   - entry: The entry asked for.
-    ///   - now: An expired entry is nobody's.
+    ///   - now: An entry that does not hold then is nobody's.
     /// - Returns: True when the entry is among those of ``authorized(for:now:)``.
     package func isAuthorized(_ agentID: SPIFFEID, for entry: Entry, now: Date) -> Bool {
-        if let expiresAt = entry.contents.expiresAt, expiresAt <= now { return false }
+        guard entry.contents.isInForce(at: now) else { return false }
         if entry.contents.parentID == agentID { return true }
         return authorized(for: agentID, now: now).contains { $0.id == entry.id }
+    }
+
+    /// Refuses contents that go by a digest set which is not there.
+    ///
+    /// - Throws: `digestSetMissing`.
+    func requireDigestSets(of contents: EntryContents) throws(EntryError) {
+        for name in contents.details.rules.digestSets where digestSets[name] == nil {
+            throw .digestSetMissing(name: name)
+        }
     }
 
     private mutating func insert(_ entry: Entry) {
         byID[entry.id] = entry
         idsByParent[entry.contents.parentID, default: []].insert(entry.id)
         idByKey[entry.contents.key] = entry.id
+        for name in entry.contents.details.rules.digestSets { idsByDigestSet[name, default: []].insert(entry.id) }
     }
 
     private mutating func remove(_ id: String) {
@@ -89,5 +113,9 @@ package struct EntryIndex: Sendable {
         idsByParent[entry.contents.parentID]?.remove(id)
         if idsByParent[entry.contents.parentID]?.isEmpty == true { idsByParent[entry.contents.parentID] = nil }
         if idByKey[entry.contents.key] == id { idByKey[entry.contents.key] = nil }
+        for name in entry.contents.details.rules.digestSets {
+            idsByDigestSet[name]?.remove(id)
+            if idsByDigestSet[name]?.isEmpty == true { idsByDigestSet[name] = nil }
+        }
     }
 }

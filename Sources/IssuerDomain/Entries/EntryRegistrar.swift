@@ -5,12 +5,13 @@ internal import Synchronization
 
 /// Registers entries: decides on the index, makes it durable, then lets everyone see it.
 package final class EntryRegistrar: Sendable {
-    private let trustDomain: TrustDomain
-    private let defaults: AssuranceDefaults
+    package let trustDomain: TrustDomain
+    let defaults: AssuranceDefaults
     private let store: any EntryStore
     private let feed: RevisionFeed
+    private let holdsBundle: @Sendable (TrustDomain) -> Bool
     private let index: Mutex<EntryIndex>
-    private let writing = Turnstile()
+    let writing = Turnstile()
 
     /// Reads the store and announces its revision.
     ///
@@ -19,15 +20,19 @@ package final class EntryRegistrar: Sendable {
     ///   - defaults: The terms of entries for which nobody says any.
     ///   - store: Where entries are kept.
     ///   - feed: Told of each change.
+    ///   - holdsBundle: Whether the bundle of another trust domain is there; entries federate with no others.
     /// - Throws: ``StoreError``.
     package init(
-        trustDomain: TrustDomain, defaults: AssuranceDefaults = .init(), store: any EntryStore, feed: RevisionFeed
+        trustDomain: TrustDomain, defaults: AssuranceDefaults = .init(), store: any EntryStore, feed: RevisionFeed,
+        holdsBundle: @escaping @Sendable (TrustDomain) -> Bool = { _ in true }
     ) async throws(StoreError) {
         let loaded = try await store.loadEntries()
+        let digestSets = try await store.loadDigestSets()
         (self.trustDomain, self.defaults) = (trustDomain, defaults)
         self.store = store
         self.feed = feed
-        index = Mutex(EntryIndex(entries: loaded.entries, revision: loaded.revision))
+        self.holdsBundle = holdsBundle
+        index = Mutex(EntryIndex(entries: loaded.entries, digestSets: digestSets, revision: loaded.revision))
         feed.announce(loaded.revision)
     }
 
@@ -86,10 +91,12 @@ package final class EntryRegistrar: Sendable {
                     let old = entry.contents
                     patch.change(&entry.contents)
                     entry.contents.terms = patch.terms.terms(
-                        replacing: old, selectors: entry.contents.selectors, defaults: self.defaults)
+                        replacing: old, selectors: entry.contents.decidingSelectors, defaults: self.defaults)
                     try EntryRules.check(
                         entry.contents, in: self.trustDomain, now: now, replacing: old,
                         insistence: patch.terms.insistence)
+                    try self.checkBundles(of: entry.contents, replacing: old)
+                    try draft.requireDigestSets(of: entry.contents)
                     if let other = draft.entry(with: entry.contents.key), other.id != entry.id { throw .exists(other) }
                     entry.revision += 1
                     draft.apply([.put(entry)], revision: draft.revision)
@@ -123,23 +130,50 @@ package final class EntryRegistrar: Sendable {
         }
     }
 
+    /// Changes entries in one transaction with something else, while nobody else changes any.
+    ///
+    /// - Parameter body: Decides on the index as it is and makes everything durable; says what was done to entries and the
+    ///   number of the last change, or nil when nothing was.
+    /// - Returns: What the body returns first.
+    /// - Throws: What the body throws.
+    package func change<Value: Sendable>(
+        _ body: @Sendable (EntryIndex) async throws(StoreError) -> (Value, changes: [EntryChange], revision: UInt64?)
+    ) async throws(StoreError) -> Value {
+        try await writing.pass { () async throws(StoreError) in
+            let (value, changes, revision) = try await body(self.index.withLock { $0 })
+            if let revision {
+                self.index.withLock { $0.apply(changes, revision: revision) }
+                self.feed.announce(revision)
+            }
+            return value
+        }
+    }
+
+    /// Domains that were there are not judged again.
+    private func checkBundles(of contents: EntryContents, replacing old: EntryContents? = nil) throws(EntryError) {
+        for domain in contents.federatesWith where !(old?.federatesWith.contains(domain) ?? false) {
+            guard holdsBundle(domain) else { throw .bundleMissing(domain) }
+        }
+    }
+
     private func admit(
         _ draft: EntryDraft, now: Date, keys: [EntryKey: Entry], ids: Set<String>, using entropy: inout some Entropy
     ) throws(EntryError) -> Entry {
         var contents = draft.contents
-        contents.terms = draft.terms.terms(for: contents.selectors, defaults: defaults)
+        contents.terms = draft.terms.terms(for: contents.decidingSelectors, defaults: defaults)
         try EntryRules.check(contents, in: trustDomain, now: now, insistence: draft.terms.insistence)
+        try checkBundles(of: contents)
+        try index.withLock { index throws(EntryError) in try index.requireDigestSets(of: contents) }
         if let id = draft.id { try EntryRules.check(id: id) }
         let key = draft.contents.key
         if let existing = keys[key] ?? index.withLock({ $0.entry(with: key) }) { throw .exists(existing) }
         let id = draft.id ?? RandomID.draw(using: &entropy)
         guard !ids.contains(id), index.withLock({ $0[id] == nil }) else { throw .idTaken }
         // Stored to the second, as the API shows it.
-        let createdAt = Date(timeIntervalSince1970: now.timeIntervalSince1970.rounded(.down))
-        return Entry(id: id, contents: contents, revision: 0, createdAt: createdAt)
+        return Entry(id: id, contents: contents, revision: 0, createdAt: now.wholeSecond)
     }
 
-    private func commit(_ changes: [EntryChange]) async throws(StoreError) {
+    func commit(_ changes: [EntryChange]) async throws(StoreError) {
         guard !changes.isEmpty else { return }
         let revision = try await store.apply(changes)
         index.withLock { $0.apply(changes, revision: revision) }

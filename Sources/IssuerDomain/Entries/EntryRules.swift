@@ -42,7 +42,7 @@ package enum EntryRules {
         for selector in contents.selectors where !judged.contains(selector) {
             try SelectorCatalog.check(selector, insistence: insistence)
         }
-        let floor = AssuranceDefaults.floor(of: contents.selectors)
+        let floor = AssuranceDefaults.floor(of: contents.decidingSelectors)
         if let selector = floor.selector, contents.terms.minimum < floor.level {
             throw .assuranceBelowSelector(asked: contents.terms.minimum, selector: selector, needed: floor.level)
         }
@@ -67,6 +67,10 @@ package enum EntryRules {
             guard expiresAt > now else { throw .alreadyExpired }
             guard expiresAt < endOfTime else { throw .lifetimeOutOfRange(field: "expiry") }
         }
+        if let notBefore = contents.details.notBefore, notBefore >= endOfTime {
+            throw .lifetimeOutOfRange(field: "not_before")
+        }
+        try DetailsRules.check(contents, replacing: old, insistence: insistence)
     }
 
     /// Judges an entry ID that an admin chose.

@@ -9,17 +9,29 @@ package enum EntryWarning: Hashable, Sendable {
     case bareInterpreter(Selector)
     /// Of a kind that no known attestor has.
     case unknownKind(Selector)
+    /// An agent or tool that nothing but its account tells from others.
+    case accountAlone(EntryClass)
+    /// It is turned off.
+    case disabled
 
     /// Everything there is to say about an entry.
     package static func all(about contents: EntryContents) -> [EntryWarning] {
         var warnings: [EntryWarning] = []
         let terms = contents.terms
-        if terms.minimum < .boundImage, AssuranceDefaults.namesProgram(contents.selectors) {
+        if terms.minimum < .boundImage, AssuranceDefaults.namesProgram(contents.decidingSelectors) {
             warnings.append(.fakeable(terms.minimum))
         }
         if terms.allowsJIT, terms.minimum < .measuredExec { warnings.append(.unmeasuredJIT(terms.minimum)) }
         if let path = BareInterpreter.path(in: contents.selectors) { warnings.append(.bareInterpreter(path)) }
-        for selector in contents.selectors {
+        for selector in contents.details.rules.anyOf.flatMap(\.self)
+        where BareInterpreter.path(in: contents.selectors + [selector]) == selector {
+            warnings.append(.bareInterpreter(selector))
+        }
+        if let entryClass = contents.details.entryClass, entryClass != .service, contents.goesByAccountAlone {
+            warnings.append(.accountAlone(entryClass))
+        }
+        if contents.details.isDisabled { warnings.append(.disabled) }
+        for selector in contents.selectors + contents.details.rules.anyOf.flatMap(\.self) {
             do throws(SelectorVocabularyError) { try SelectorVocabulary.check(selector) } catch {
                 if case .unknownKind = error { warnings.append(.unknownKind(selector)) }
             }
@@ -45,6 +57,12 @@ extension EntryWarning: CustomStringConvertible {
             '\(selector)' is an interpreter: whatever script it runs has this identity; register the script with \
             exec:script:sha256
             """
+        case .accountAlone(let entryClass):
+            """
+            users and groups alone say who runs this \(entryClass.rawValue): whatever else that user runs has its \
+            identity; add exec:sha256, unix:path or a digest set
+            """
+        case .disabled: "the entry is disabled; nobody gets its identity"
         case .unknownKind(let selector): "no attestor known to this server produces '\(selector)'"
         }
     }

@@ -23,7 +23,7 @@ package struct TermsRequest: Hashable, Sendable {
     ///
     /// - Parameters:
     ///   - old: The entry as it was.
-    ///   - selectors: The entry's selectors from now on.
+    ///   - selectors: Those that decide from now on.
     ///   - defaults: The issuer's. An entry that had the default follows it; one whose terms were chosen keeps them, as
     ///     far as its new selectors let it.
     /// - Returns: The terms to store.
@@ -32,8 +32,9 @@ package struct TermsRequest: Hashable, Sendable {
     ) -> AssuranceTerms {
         let allowsJIT = allowsJIT ?? old.terms.allowsJIT
         if let minimum { return AssuranceTerms(minimum: minimum, allowsJIT: allowsJIT) }
-        guard selectors != old.selectors || allowsJIT != old.terms.allowsJIT else { return old.terms }
-        let hadDefault = old.terms == defaults.terms(for: old.selectors, allowsJIT: old.terms.allowsJIT)
+        let oldSelectors = old.decidingSelectors
+        guard selectors != oldSelectors || allowsJIT != old.terms.allowsJIT else { return old.terms }
+        let hadDefault = old.terms == defaults.terms(for: oldSelectors, allowsJIT: old.terms.allowsJIT)
         let isNewlyJIT = allowsJIT && !old.terms.allowsJIT
         let due =
             hadDefault || isNewlyJIT

@@ -12,10 +12,18 @@ package enum IssuanceError: Error, Hashable {
     case entryMissing
     case notAuthorized
     case badAudience(detail: String)
+    /// Not among those that the entry allows.
+    case audienceNotAllowed(String, entryID: String)
+    /// The entry asks for keys of one kind.
+    case otherKeyType(asked: WorkloadKeyType)
+    /// Not what the entry's template can become; or there is no template, or no identity was named.
+    case outsideTemplate
     /// Nothing of the lifetime asked for is left.
     case lifetimeExhausted(limit: LifetimeLimit)
     case clockBeforeAuthority(now: Date, start: Date)
     case foreignTrustDomain(SPIFFEID)
+    /// The authority may have no other authority below it.
+    case pathLengthExhausted
     /// What was about to be signed, or what was signed, breaks a rule; a bug. Nothing left the issuer.
     case lintFailed(detail: String)
     case signingFailed(detail: String)
@@ -30,10 +38,15 @@ extension IssuanceError: CustomStringConvertible {
         case .entryMissing: "no such entry"
         case .notAuthorized: "agent is not authorized for this entry"
         case .badAudience(let detail): "audience: \(detail)"
+        case .audienceNotAllowed(let audience, let entryID):
+            "audience '\(audience)' is not among those that entry '\(entryID)' allows"
+        case .otherKeyType(let asked): "entry asks for keys of type \(asked.rawValue)"
+        case .outsideTemplate: "identity is not one that the entry's template can become"
         case .lifetimeExhausted(let limit): "no lifetime is left; limited by \(limit)"
         case .clockBeforeAuthority(let now, let start):
             "the clock (\(now.formatted(.iso8601))) is before the authority's start (\(start.formatted(.iso8601)))"
         case .foreignTrustDomain(let id): "'\(id)' is not in this issuer's trust domain"
+        case .pathLengthExhausted: "the authority may have no authority below it (path length)"
         case .lintFailed(let detail): "refused to sign: \(detail)"
         case .signingFailed(let detail): "signing failed: \(detail)"
         }

@@ -25,16 +25,24 @@ package struct JWTTemplate: Sendable {
 
 /// Signs tokens: three base64url parts around a signature.
 package enum JWTSigner {
-    /// Signs a template and verifies the token as a stranger would before it leaves.
+    /// Of tokens signed in memory by an elliptic curve, one in so many is verified before it leaves.
+    private static let sampling: UInt64 = 64
+
+    /// Signs a template, and reads the token as a stranger would where it may be wrong.
     ///
+    /// A device may answer anything, and one wrong RSA signature gives its key away: what they sign is always verified. An
+    /// ECDSA signature made in this process takes more than twice as long to check as to make, and only tells whether the
+    /// library can multiply; samples do. That the key is the record's is looked at whenever authorities are loaded.
+    ///
+    /// - Parameters:
+    ///   - template: What to say.
+    ///   - authority: Who says it.
+    ///   - entropy: Picks the samples.
+    /// - Returns: The token.
     /// - Throws: `signingFailed` or `lintFailed`.
     package static func sign(
-        _ template: JWTTemplate, under authority: JWTAuthority
+        _ template: JWTTemplate, under authority: JWTAuthority, using entropy: inout some RandomNumberGenerator
     ) throws(IssuanceError) -> IssuedJWTSVID {
-        let algorithm = authority.key.type.jwtAlgorithm
-        let header: JSONValue = .members([
-            "alg": .string(algorithm.rawValue), "kid": .string(authority.keyID), "typ": .string("JWT"),
-        ])
         let issuedAt = Int64(template.issuedAt.timeIntervalSince1970.rounded(.down))
         var claims = JSONObject([
             ("sub", .string("\(template.id)")),
@@ -44,17 +52,26 @@ package enum JWTSigner {
             ("jti", .string(template.tokenID)),
         ])
         claims["iss"] = template.issuer.map { .string($0) }
-        let input =
-            Base64URL.encode(Array(header.compactText.utf8)) + "."
-            + Base64URL.encode(Array(JSONValue.object(claims).compactText.utf8))
-        let token: String
+        var token = authority.encodedHeader
+        token.reserveCapacity(1024)
+        Base64URL.append(JSONValue.object(claims).compactBytes, to: &token)
         do {
-            token = input + "." + Base64URL.encode(try authority.key.jwsSignature(for: Data(input.utf8)))
+            let signature = try authority.key.jwsSignature(for: Data(token))
+            token.append(UInt8(ascii: "."))
+            Base64URL.append(signature, to: &token)
         } catch { throw .signingFailed(detail: "\(error)") }
-        try validate(token, against: template, authority: authority)
+        let text = String(decoding: token, as: UTF8.self)
+        if mayBeWrong(authority.key) || entropy.next() % sampling == 0 {
+            try validate(text, against: template, authority: authority)
+        }
         return IssuedJWTSVID(
-            id: template.id, token: SecretText(token), issuedAt: Date(timeIntervalSince1970: TimeInterval(issuedAt)),
+            id: template.id, token: SecretText(text), tokenID: template.tokenID,
+            issuedAt: Date(timeIntervalSince1970: TimeInterval(issuedAt)),
             lifetime: template.lifetime)
+    }
+
+    private static func mayBeWrong(_ key: any SigningKey) -> Bool {
+        key.signsElsewhere || key.type.jwtAlgorithm == .rs256
     }
 
     private static func validate(
@@ -62,16 +79,13 @@ package enum JWTSigner {
     ) throws(IssuanceError) {
         do {
             let bundle = JWTBundle(
-                trustDomain: template.id.trustDomain,
-                authorities: [authority.keyID: try JWTVerificationKey(derRepresentation: authority.record.publicDER)])
-            for audience in template.audience {
-                let verified = try JWTSVID.verify(
-                    token, audience: audience, at: template.issuedAt, leeway: 0, bundle: { _ in bundle })
-                guard verified.id == template.id, verified.audience == template.audience else {
-                    throw SPIFFEError(.invalidJWTSVID, "signed token differs from what was prepared")
-                }
-                // One signature check is enough; the audiences were compared as a list.
-                break
+                trustDomain: template.id.trustDomain, authorities: [authority.keyID: authority.verificationKey])
+            // One audience tells whether the signature is sound; all of them are compared as a list.
+            let verified = try JWTSVID.verify(
+                token, audience: template.audience.first ?? "", at: template.issuedAt, leeway: 0,
+                bundle: { _ in bundle })
+            guard verified.id == template.id, verified.audience == template.audience else {
+                throw SPIFFEError(.invalidJWTSVID, "signed token differs from what was prepared")
             }
         } catch { throw .lintFailed(detail: "\(error)") }
     }

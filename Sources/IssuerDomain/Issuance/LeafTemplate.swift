@@ -5,17 +5,17 @@ package import X509
 /// An X.509-SVID before it is signed, in full.
 package struct LeafTemplate: Sendable {
     package let id: SPIFFEID
-    package let publicKey: Certificate.PublicKey
+    package let key: SubjectKey
     package let validity: Range<Date>
     package let dnsNames: [String]
     package let serial: Certificate.SerialNumber
 
     package init(
-        id: SPIFFEID, publicKey: Certificate.PublicKey, validity: Range<Date>, dnsNames: [String],
+        id: SPIFFEID, key: SubjectKey, validity: Range<Date>, dnsNames: [String],
         serial: Certificate.SerialNumber
     ) {
         self.id = id
-        self.publicKey = publicKey
+        self.key = key
         self.validity = validity
         self.dnsNames = dnsNames
         self.serial = serial
@@ -44,9 +44,10 @@ package enum LeafLint {
     ) throws(IssuanceError) -> SigningPermit {
         guard template.id.trustDomain == trustDomain else { throw .foreignTrustDomain(template.id) }
         guard template.id.hasPath else { throw .lintFailed(detail: "leaf names the trust domain itself (X509-03)") }
-        guard template.publicKey != authority.certificate.publicKey else { throw .keyOfAuthority }
-        let ca = authority.certificate
-        guard ca.notValidBefore <= template.validity.lowerBound, template.validity.upperBound <= ca.notValidAfter else {
+        guard template.key != authority.subjectKey else { throw .keyOfAuthority }
+        let allowed = authority.validity
+        guard allowed.lowerBound <= template.validity.lowerBound, template.validity.upperBound <= allowed.upperBound
+        else {
             throw .lintFailed(detail: "validity is not within the authority's")
         }
         guard !template.validity.isEmpty else { throw .lintFailed(detail: "validity is empty") }

@@ -1,5 +1,3 @@
-internal import Crypto
-internal import CryptoExtras
 internal import SwiftASN1
 package import X509
 
@@ -7,7 +5,9 @@ package import X509
 ///
 /// It conveys the key and nothing else.
 package struct SigningRequest: Sendable {
-    package let publicKey: Certificate.PublicKey
+    package let key: SubjectKey
+
+    package var publicKey: Certificate.PublicKey { key.publicKey }
 
     /// Names the request asks for; only what an admin mints ad hoc goes by them.
     package let uri: String?
@@ -27,11 +27,14 @@ package struct SigningRequest: Sendable {
         do { request = try CertificateSigningRequest(derEncoded: der) } catch {
             throw .badSigningRequest(detail: "it is not PKCS#10")
         }
-        guard Self.allows(request.publicKey) else { throw .keyNotAllowed }
-        guard request.publicKey.isValidSignature(request.signature, for: request) else {
+        let key =
+            if let key = Self.publicKeyInfo(in: der).flatMap({ SubjectKey(p256Info: $0) }) { key } else {
+                try SubjectKey(request.publicKey)
+            }
+        guard key.publicKey.isValidSignature(request.signature, for: request) else {
             throw .badSigningRequest(detail: "its signature is not its key's")
         }
-        publicKey = request.publicKey
+        self.key = key
         let names = (try? request.attributes.extensionRequest?.extensions.subjectAlternativeNames) ?? nil
         var uris: [String] = []
         var dnsNames: [String] = []
@@ -46,9 +49,11 @@ package struct SigningRequest: Sendable {
         self.dnsNames = dnsNames
     }
 
-    private static func allows(_ key: Certificate.PublicKey) -> Bool {
-        if P256.Signing.PublicKey(key) != nil || P384.Signing.PublicKey(key) != nil { return true }
-        guard let rsa = _RSA.Signing.PublicKey(key) else { return false }
-        return (2048...8192).contains(rsa.keySizeInBits)
+    /// Where SubjectPublicKeyInfo lies: in the first element, after version and name (RFC 2986 §4.1).
+    private static func publicKeyInfo(in der: [UInt8]) -> ArraySlice<UInt8>? {
+        guard case .constructed(let parts)? = try? DER.parse(der).content,
+            case .constructed(let fields)? = parts.first(where: { _ in true })?.content
+        else { return nil }
+        return fields.dropFirst(2).first { _ in true }?.encodedBytes
     }
 }

@@ -13,11 +13,17 @@ package protocol AgentStore: Sendable {
     /// - Throws: ``StoreError``.
     func put(_ agent: AttestedAgent) async throws(StoreError)
 
-    /// Forgets an agent.
+    /// Writes an agent that was banned, and raises the security revision in the same transaction.
     ///
-    /// - Returns: Whether there was one.
+    /// - Returns: The new security revision.
     /// - Throws: ``StoreError``.
-    func deleteAgent(_ id: SPIFFEID) async throws(StoreError) -> Bool
+    func ban(_ agent: AttestedAgent) async throws(StoreError) -> UInt64
+
+    /// Forgets an agent, and raises the security revision in the same transaction.
+    ///
+    /// - Returns: The new security revision; nil when there was no such agent.
+    /// - Throws: ``StoreError``.
+    func deleteAgent(_ id: SPIFFEID) async throws(StoreError) -> UInt64?
 
     /// Keeps a new join token.
     ///
@@ -31,14 +37,30 @@ package protocol AgentStore: Sendable {
     /// - Throws: ``StoreError``.
     func joinToken(digest: [UInt8]) async throws(StoreError) -> JoinTokenRecord?
 
-    /// Uses a token up and writes the agent that used it, in one transaction.
+    /// Uses a token up, writes the agent that used it and raises the security revision, in one transaction.
     ///
-    /// - Returns: Whether the token was still there. When it was not, nothing is written.
+    /// - Returns: The new security revision; nil when the token was not there or had been used, and nothing is written.
     /// - Throws: ``StoreError``.
-    func redeem(tokenDigest: [UInt8], for agent: AttestedAgent) async throws(StoreError) -> Bool
+    func redeem(
+        tokenDigest: [UInt8], as redemption: JoinTokenRedemption, for agent: AttestedAgent
+    ) async throws(StoreError) -> UInt64?
 
-    /// Drops tokens that ended before an instant.
+    /// Drops tokens that are of no more use to anybody.
+    ///
+    /// - Parameters:
+    ///   - instant: Those that ended before, used or not.
+    ///   - redeemed: Used ones among them stay unless they were used before this.
+    /// - Throws: ``StoreError``.
+    func pruneTokens(expiredBefore instant: Date, redeemedBefore redeemed: Date) async throws(StoreError)
+
+    /// Reads the security revision: how often a token was used, an agent banned or forgotten.
     ///
     /// - Throws: ``StoreError``.
-    func pruneTokens(expiredBefore instant: Date) async throws(StoreError)
+    func securityRevision() async throws(StoreError) -> UInt64
+
+    /// Goes on from a higher security revision, and drops every token, in one transaction.
+    ///
+    /// - Returns: How many tokens were dropped.
+    /// - Throws: ``StoreError``.
+    func acceptRollback(to revision: UInt64) async throws(StoreError) -> Int
 }

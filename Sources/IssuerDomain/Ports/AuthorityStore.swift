@@ -1,4 +1,6 @@
-/// Durable records of signing authorities; the private keys are elsewhere.
+/// Durable records of authorities; the private keys are elsewhere.
+///
+/// One store may hold those of several servers: each changes its own alone, and all of them are published.
 package protocol AuthorityStore: Sendable {
     /// Reads every authority, and the bundle sequence.
     ///
@@ -6,6 +8,9 @@ package protocol AuthorityStore: Sendable {
     func loadAuthorities() async throws(StoreError) -> (authorities: [AuthorityRecord], sequence: UInt64)
 
     /// Makes changes durable, all or none, and raises the bundle sequence in the same transaction.
+    ///
+    /// Putting a record that is known changes its state and its server alone. A second active authority of one kind and
+    /// server fails.
     ///
     /// - Returns: The new bundle sequence.
     /// - Throws: ``StoreError``.
@@ -15,5 +20,5 @@ package protocol AuthorityStore: Sendable {
 /// One step in the history of authorities.
 package enum AuthorityChange: Hashable, Sendable {
     case put(AuthorityRecord)
-    case delete(id: String)
+    case delete(AuthorityRecord.Kind, id: String)
 }

@@ -5,7 +5,14 @@ package protocol EntryStore: Sendable {
     /// - Throws: ``StoreError``.
     func loadEntries() async throws(StoreError) -> (entries: [Entry], revision: UInt64)
 
+    /// Reads every digest set.
+    ///
+    /// - Throws: ``StoreError``.
+    func loadDigestSets() async throws(StoreError) -> [DigestSet]
+
     /// Makes changes durable, all or none, and appends each to the change log in the same transaction.
+    ///
+    /// Only what all of them come to has to keep keys unique, so that entries can trade them.
     ///
     /// - Parameter changes: At least one.
     /// - Returns: The number of the last change.
@@ -17,4 +24,6 @@ package protocol EntryStore: Sendable {
 package enum EntryChange: Hashable, Sendable {
     case put(Entry)
     case delete(id: String)
+    case putDigestSet(DigestSet)
+    case deleteDigestSet(name: String)
 }

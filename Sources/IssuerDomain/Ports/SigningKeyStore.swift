@@ -4,6 +4,9 @@ package import X509
 
 /// Where private signing keys live and sign.
 package protocol SigningKeyStore: Sendable {
+    /// Whether a key is still there after a restart.
+    var outlivesProcess: Bool { get }
+
     /// Makes a key; it is durable on return.
     ///
     /// - Parameters:
@@ -30,8 +33,14 @@ package protocol SigningKeyStore: Sendable {
 }
 
 /// A private key that signs without being shown.
+///
+/// Signing is synchronous, so that a key in memory costs nothing but its mathematics; a key in a token keeps its caller's
+/// thread for as long as the token takes.
 package protocol SigningKey: Sendable {
     var type: SigningKeyType { get }
+
+    /// Whether something other than this process makes the signatures, so that none leaves unchecked.
+    var signsElsewhere: Bool { get }
 
     /// For signing certificates.
     var certificateKey: Certificate.PrivateKey { get }
@@ -66,6 +75,12 @@ package enum SigningKeyType: String, Hashable, Sendable, CaseIterable {
 package enum KeyStoreError: Error, Hashable {
     case missing(name: String)
     case damaged(name: String)
+    /// It is encrypted, and there is no passphrase or key file to read it with.
+    case encrypted(name: String)
+    /// It is encrypted with another passphrase or key file.
+    case wrongSecret(name: String)
+    /// The token does not let this server in.
+    case loginRefused(detail: String)
     /// The store cannot be written or read.
     case failed(detail: String)
 }
@@ -75,6 +90,9 @@ extension KeyStoreError: CustomStringConvertible {
         switch self {
         case .missing(let name): "signing key '\(name)' is missing"
         case .damaged(let name): "signing key '\(name)' cannot be read back"
+        case .encrypted(let name): "signing key '\(name)' is encrypted, and no passphrase or key file is configured"
+        case .wrongSecret(let name): "signing key '\(name)' is encrypted with another passphrase or key file"
+        case .loginRefused(let detail): "token refuses the login: \(detail)"
         case .failed(let detail): "key store: \(detail)"
         }
     }

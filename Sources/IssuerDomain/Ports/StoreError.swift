@@ -10,6 +10,8 @@ package enum StoreError: Error, Hashable {
     case readOnly(detail: String)
     /// It holds the registrations of another trust domain.
     case otherTrustDomain(stored: String, asked: String)
+    /// It is not the caller's to change. Nothing was changed.
+    case outsideScope(detail: String)
     /// Anything else.
     case failed(detail: String)
 }
@@ -23,6 +25,7 @@ extension StoreError: CustomStringConvertible {
         case .readOnly(let detail): "database is read-only: \(detail)"
         case .otherTrustDomain(let stored, let asked):
             "database belongs to trust domain '\(stored)', not '\(asked)'"
+        case .outsideScope(let detail): "outside what this registrar may register: \(detail)"
         case .failed(let detail): "database: \(detail)"
         }
     }

@@ -13,6 +13,7 @@ struct AgentService: Spire_Api_Server_Agent_V1_Agent.SimpleServiceProtocol {
 
     let access: AccessControl
     let agents: AgentRegistrar
+    let desk: NodeAdmissionDesk
     let entries: EntryRegistrar
     let feed: RevisionFeed
     let clock: any WallClock
@@ -77,12 +78,23 @@ struct AgentService: Spire_Api_Server_Agent_V1_Agent.SimpleServiceProtocol {
         response: RPCWriter<Spire_Api_Server_Agent_V1_AttestAgentResponse>, context: ServerContext
     ) async throws {
         let caller = try access.requireKnown(context)
-        var requests = request.makeAsyncIterator()
-        guard case .params(let params)? = try await requests.next()?.step else {
-            throw RPCError(code: .invalidArgument, message: "the first message must carry attestation data")
+        let exchange = AttestationExchange(request, response: response)
+        let params = try await exchange.opening()
+        let admission: NodeAdmission
+        do {
+            admission = try await desk.admit(params, caller: caller, peer: context.remotePeer, exchange: exchange)
+        } catch {
+            logger.notice(
+                "agent refused",
+                metadata: [
+                    "agent.method": "\(params.data.type.prefix(64))", "peer": "\(context.remotePeer)",
+                    "error": "\(error)",
+                ])
+            throw error
         }
-        let signingRequest = try SigningRequest(der: Array(params.params.csr))
-        let (svid, canReattest) = try await attest(params.data, request: signingRequest, caller: caller)
+        // What the agent may serve goes by what its node was found to be.
+        if admission.hasNewSelectors { feed.recheck() }
+        let svid = admission.svid
         logger.info(
             "agent attested",
             metadata: [
@@ -93,7 +105,7 @@ struct AgentService: Spire_Api_Server_Agent_V1_Agent.SimpleServiceProtocol {
             .with {
                 $0.result = .with {
                     $0.svid = Spire_Api_Types_X509SVID(svid)
-                    $0.reattestable = canReattest
+                    $0.reattestable = admission.canReattest
                 }
             })
     }
@@ -131,29 +143,13 @@ struct AgentService: Spire_Api_Server_Agent_V1_Agent.SimpleServiceProtocol {
         request: Spire_Api_Server_Agent_V1_PostStatusRequest, context: ServerContext
     ) async throws -> Spire_Api_Server_Agent_V1_PostStatusResponse {
         let agent = try await access.requireAgent(context)
-        try await agents.note(version: request.agentVersion, of: agent.id)
-        return Spire_Api_Server_Agent_V1_PostStatusResponse()
-    }
-
-    private func attest(
-        _ data: Spire_Api_Types_AttestationData, request: SigningRequest, caller: Caller
-    ) async throws -> (IssuedX509SVID, canReattest: Bool) {
-        let now = clock.now
-        switch (data.type, caller) {
-        case (JoinToken.attestationType, _):
-            guard let token = String(validating: data.payload, as: UTF8.self), !token.isEmpty else {
-                throw AgentRefusal.tokenRefused
-            }
-            return (
-                try await agents.attest(
-                    joinToken: SecretText(token), request: request, now: now, using: SystemEntropy()),
-                false
-            )
-        case (AgentRegistrar.embeddedType, .embedded):
-            return (try await agents.attestEmbedded(request: request, now: now, using: SystemEntropy()), true)
-        default:
-            throw AgentRefusal.methodRefused(String(data.type.prefix(64)))
+        guard request.agentVersion.utf8.count <= 255 else {
+            throw RPCError(code: .invalidArgument, message: "agent version is longer than 255 bytes")
         }
+        if !request.agentVersion.isEmpty {
+            try await agents.note(version: request.agentVersion, of: agent.id)
+        }
+        return Spire_Api_Server_Agent_V1_PostStatusResponse()
     }
 
     /// An alias is an entry under the agent whose identity others can name as their parent.

@@ -8,6 +8,7 @@ internal import SwiftProtobuf
 struct AuthorizedEntriesService: Mintmark_V1_AuthorizedEntries.SimpleServiceProtocol {
     let access: AccessControl
     let entries: EntryRegistrar
+    let legacyAgents: LegacyAgents
     let clock: any WallClock
 
     func sync(
@@ -21,9 +22,11 @@ struct AuthorizedEntriesService: Mintmark_V1_AuthorizedEntries.SimpleServiceProt
             throw RPCError(code: .invalidArgument, message: "the first request may not ask for IDs")
         }
         let now = clock.now
-        let authorized = entries.read { $0.authorized(for: agent.id, now: now) }
+        let (all, digestSets) = entries.read { ($0.authorized(for: agent, now: now), $0.digestSets) }
+        let authorized = legacyAgents.understood(all, by: agent.id, vocabulary: opening.vocabulary)
         guard !EntryPages.fitsOneMessage(authorized) else {
-            try await response.write(.with { $0.entries = authorized.map { Mintmark_V1_Entry($0) } })
+            try await response.write(
+                .with { $0.entries = authorized.map { Mintmark_V1_Entry($0, digestSets: digestSets) } })
             return
         }
         for (page, more) in EntryPages.revisions(of: authorized) {
@@ -46,7 +49,7 @@ struct AuthorizedEntriesService: Mintmark_V1_AuthorizedEntries.SimpleServiceProt
             for (page, more) in EntryPages.entries(request.ids.compactMap { byID[$0] }) {
                 try await response.write(
                     .with {
-                        $0.entries = page.map { Mintmark_V1_Entry($0) }
+                        $0.entries = page.map { Mintmark_V1_Entry($0, digestSets: digestSets) }
                         $0.more = more
                     })
             }

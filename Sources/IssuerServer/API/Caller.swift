@@ -1,10 +1,7 @@
 internal import GRPCCore
-internal import IssuerDomain
 package import LinuxKernel
-internal import Platform
 internal import SPIFFE
 package import WorkloadIdentity
-internal import X509
 
 /// Who makes a call, as the transport that carried it knows.
 package enum Caller: ServerContext.TransportSpecific {
@@ -23,32 +20,9 @@ package enum Caller: ServerContext.TransportSpecific {
         case .embedded(let peer): peer.svid
         }
     }
-}
 
-/// What callers may be, and how a call finds out which it is.
-struct AccessControl: Sendable {
-    let agents: AgentRegistrar
-    let clock: any WallClock
-
-    /// Passes admins on the local socket.
-    func requireLocal(_ context: ServerContext) throws(RPCError) {
-        guard case .local? = context.transportSpecific as? Caller else {
-            throw RPCError(code: .permissionDenied, message: "this call is for the local admin socket")
-        }
-    }
-
-    /// Passes agents that are attested, active and not banned.
-    func requireAgent(_ context: ServerContext) async throws -> AttestedAgent {
-        guard let svid = (context.transportSpecific as? Caller)?.svid else { throw AgentRefusal.notAttested }
-        return try await agents.authorize(
-            svid.id, serial: SerialNumber.text(svid.leaf.serialNumber), end: svid.leaf.notValidAfter, now: clock.now)
-    }
-
-    /// Passes anyone whose transport is known.
-    func requireKnown(_ context: ServerContext) throws(RPCError) -> Caller {
-        guard let caller = context.transportSpecific as? Caller else {
-            throw RPCError(code: .unauthenticated, message: "connection is closed")
-        }
-        return caller
+    /// Whether the call came over the network.
+    var isRemote: Bool {
+        if case .remote = self { true } else { false }
     }
 }

@@ -70,6 +70,16 @@ extension Entry {
     fileprivate var approximateSize: Int {
         let texts = contents.selectors.reduce(0) { $0 + $1.kind.utf8.count + $1.value.utf8.count + 8 }
         let names = contents.dnsNames.reduce(0) { $0 + $1.utf8.count + 4 }
-        return texts + names + contents.hint.utf8.count + contents.spiffeID.path.utf8.count + 256
+        let rules = contents.details.rules
+        let narrowing = rules.named.reduce(0) { $0 + $1.kind.utf8.count + $1.value.utf8.count + 8 }
+        let details = contents.details
+        let told =
+            details.description.utf8.count + details.owner.utf8.count + details.purpose.utf8.count
+            + details.labels.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count + 8 }
+            + details.audiences.reduce(0) { $0 + $1.utf8.count + 4 }
+        // Digests come with the entry; how many there are is known only when it is sent.
+        let digests = rules.digestSets.count * DigestSet.maximumTotal * 72
+        return texts + names + narrowing + told + digests + contents.hint.utf8.count + contents.spiffeID.path.utf8.count
+            + 256
     }
 }

@@ -130,7 +130,7 @@ struct EntryService: Spire_Api_Server_Entry_V1_Entry.SimpleServiceProtocol {
         let now = clock.now
         let mask = request.hasOutputMask ? request.outputMask : .all
         let authorized = try legacyAgents.servable(
-            entries.read { $0.authorized(for: agent.id, now: now) }, to: agent.id)
+            entries.read { $0.authorized(for: agent, now: now) }, to: agent.id)
         return .with { $0.entries = authorized.map { Spire_Api_Types_Entry($0, mask: mask) } }
     }
 
@@ -147,7 +147,7 @@ struct EntryService: Spire_Api_Server_Entry_V1_Entry.SimpleServiceProtocol {
         let mask = opening.hasOutputMask ? opening.outputMask : .all
         let now = clock.now
         let authorized = try legacyAgents.servable(
-            entries.read { $0.authorized(for: agent.id, now: now) }, to: agent.id)
+            entries.read { $0.authorized(for: agent, now: now) }, to: agent.id)
         guard !EntryPages.fitsOneMessage(authorized) else {
             try await response.write(.with { $0.entries = authorized.map { Spire_Api_Types_Entry($0, mask: mask) } })
             return

@@ -12,24 +12,59 @@ extension EntryError: RPCErrorConvertible {
         switch self {
         case .foreignTrustDomain, .spiffeIDWithoutPath, .reservedSPIFFEID, .noSelectors, .tooMany, .selector,
             .bareInterpreter, .assuranceBelowSelector, .mixedStoreSelectors, .hintTooLong, .invalidDNSName,
-            .invalidEntryID, .lifetimeOutOfRange, .alreadyExpired,
-            .federatesWithItself:
+            .invalidEntryID, .lifetimeOutOfRange, .alreadyExpired, .badText, .neverInForce, .emptyGroup,
+            .absenceNeverShown, .contradiction, .template, .templateWithPrivileges, .agentByAccountAlone,
+            .emptyDigestSet, .federatesWithItself:
             .invalidArgument
-        case .exists, .idTaken: .alreadyExists
-        case .notFound: .notFound
+        case .bundleMissing, .digestSetInUse: .failedPrecondition
+        case .exists, .idTaken, .digestSetExists: .alreadyExists
+        case .notFound, .digestSetMissing: .notFound
         }
     }
 
     package var rpcErrorMessage: String { description }
 }
 
+extension FederationError: RPCErrorConvertible {
+    package var rpcErrorCode: RPCError.Code {
+        switch self {
+        case .ownTrustDomain, .bundleOfAnother, .tooManyAuthorities, .badEndpointURL: .invalidArgument
+        case .bundleExists, .relationshipExists: .alreadyExists
+        case .bundleMissing, .relationshipMissing: .notFound
+        case .bundleInUse: .failedPrecondition
+        case .tooMany: .resourceExhausted
+        }
+    }
+
+    package var rpcErrorMessage: String { description }
+}
+
+extension BundleFetchError: RPCErrorConvertible {
+    package var rpcErrorCode: RPCError.Code {
+        switch self {
+        // Not "unavailable": that would be said of this server.
+        case .unreachable, .status, .malformed, .endpointUnknown, .older: .failedPrecondition
+        case .overtaken: .aborted
+        case .store(let error): error.rpcErrorCode
+        }
+    }
+
+    package var rpcErrorMessage: String {
+        switch self {
+        case .unreachable, .status, .malformed, .endpointUnknown, .older, .overtaken: description
+        case .store(let error): error.rpcErrorMessage
+        }
+    }
+}
+
 extension IssuanceError: RPCErrorConvertible {
     package var rpcErrorCode: RPCError.Code {
         switch self {
-        case .badSigningRequest, .keyNotAllowed, .keyOfAuthority, .badAudience: .invalidArgument
+        case .badSigningRequest, .keyNotAllowed, .keyOfAuthority, .badAudience, .audienceNotAllowed, .otherKeyType:
+            .invalidArgument
         case .entryMissing: .notFound
-        case .notAuthorized, .foreignTrustDomain: .permissionDenied
-        case .lifetimeExhausted: .failedPrecondition
+        case .notAuthorized, .foreignTrustDomain, .outsideTemplate: .permissionDenied
+        case .lifetimeExhausted, .pathLengthExhausted: .failedPrecondition
         case .clockBeforeAuthority: .unavailable
         case .lintFailed, .signingFailed: .internalError
         }
@@ -38,7 +73,8 @@ extension IssuanceError: RPCErrorConvertible {
     package var rpcErrorMessage: String {
         switch self {
         case .badSigningRequest, .keyNotAllowed, .keyOfAuthority, .entryMissing, .notAuthorized, .badAudience,
-            .lifetimeExhausted, .clockBeforeAuthority, .foreignTrustDomain:
+            .audienceNotAllowed, .otherKeyType, .outsideTemplate, .lifetimeExhausted, .clockBeforeAuthority,
+            .foreignTrustDomain, .pathLengthExhausted:
             description
         case .lintFailed(detail: _): "refused to sign"
         case .signingFailed(detail: _): "signing is unavailable; retry later"
@@ -50,6 +86,7 @@ extension StoreError: RPCErrorConvertible {
     package var rpcErrorCode: RPCError.Code {
         switch self {
         case .full: .resourceExhausted
+        case .outsideScope: .permissionDenied
         case .corrupt, .tooNew, .readOnly, .otherTrustDomain, .failed: .unavailable
         }
     }
@@ -58,6 +95,7 @@ extension StoreError: RPCErrorConvertible {
         switch self {
         case .full(detail: _): "the issuer's disk is full; nothing was changed"
         case .readOnly(detail: _): "the issuer's store is read-only; nothing was changed"
+        case .outsideScope: "\(description); nothing was changed"
         case .corrupt(detail: _), .tooNew(detail: _), .otherTrustDomain, .failed(detail: _):
             "the issuer's store is unavailable; nothing was changed"
         }
@@ -67,8 +105,18 @@ extension StoreError: RPCErrorConvertible {
 extension AgentRefusal: RPCErrorConvertible {
     package var rpcErrorCode: RPCError.Code {
         switch self {
-        case .notAttested, .banned, .expired, .notActive, .methodRefused: .permissionDenied
+        case .notAttested, .banned, .expired, .notActive, .methodRefused, .alreadyAttested, .mustReattest:
+            .permissionDenied
         case .tokenRefused, .badRequest: .invalidArgument
+        case .rolledBack: .failedPrecondition
+        case .unmarked: .unavailable
+        case .attestation(let failure):
+            switch failure.kind {
+            case .malformed: .invalidArgument
+            case .refused: .permissionDenied
+            case .exchange: .aborted
+            case .unavailable: .unavailable
+            }
         case .issuance(let error): error.rpcErrorCode
         case .store(let error): error.rpcErrorCode
         }
@@ -76,7 +124,10 @@ extension AgentRefusal: RPCErrorConvertible {
 
     package var rpcErrorMessage: String {
         switch self {
-        case .notAttested, .banned, .expired, .notActive, .methodRefused, .tokenRefused, .badRequest: description
+        case .notAttested, .banned, .expired, .notActive, .methodRefused, .alreadyAttested, .mustReattest,
+            .tokenRefused, .rolledBack, .attestation, .badRequest:
+            description
+        case .unmarked(detail: _): "the issuer cannot note what was done; retry later"
         case .issuance(let error): error.rpcErrorMessage
         case .store(let error): error.rpcErrorMessage
         }
@@ -90,11 +141,33 @@ extension AgentRefusal: RPCErrorConvertible {
         case .banned: reason = .agentBanned
         case .expired: reason = .agentExpired
         case .notActive: reason = .agentNotActive
-        case .methodRefused, .tokenRefused, .badRequest, .issuance, .store: return [:]
+        case .mustReattest: reason = .agentMustReattest
+        case .methodRefused, .alreadyAttested, .tokenRefused, .rolledBack, .unmarked, .attestation, .badRequest,
+            .issuance, .store:
+            return [:]
         }
         let details = Spire_Api_Types_PermissionDeniedDetails.with { $0.reason = reason }
         guard let packed = try? Google_Protobuf_Any(message: details) else { return [:] }
         let status = GoogleRPCStatus(code: .permissionDenied, message: description, details: [.any(packed)])
         return status.rpcErrorMetadata
+    }
+}
+
+extension ApprovalRefusal: RPCErrorConvertible {
+    package var rpcErrorCode: RPCError.Code {
+        switch self {
+        case .waiting: .failedPrecondition
+        case .missing: .notFound
+        case .ownRequest: .permissionDenied
+        case .tooMany: .resourceExhausted
+        case .store(let error): error.rpcErrorCode
+        }
+    }
+
+    package var rpcErrorMessage: String {
+        switch self {
+        case .waiting, .missing, .ownRequest, .tooMany: description
+        case .store(let error): error.rpcErrorMessage
+        }
     }
 }

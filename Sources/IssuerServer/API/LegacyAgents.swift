@@ -25,7 +25,9 @@ final class LegacyAgents: Sendable {
                 code: .failedPrecondition,
                 message: "this server serves only agents that judge by assurance levels (legacy_agents: refuse)")
         }
-        let servable = entries.filter { $0.contents.terms.minimum <= Self.reach }
+        let servable = entries.filter {
+            $0.contents.terms.minimum <= Self.reach && $0.contents.details.neededVocabulary == 0
+        }
         let count = entries.count - servable.count
         let isNews = withheld.withLock { $0.updateValue(count, forKey: agent) ?? 0 } != count
         if isNews {
@@ -33,9 +35,22 @@ final class LegacyAgents: Sendable {
                 "entries withheld from an agent that cannot judge assurance levels",
                 metadata: [
                     "agent.id": "\(agent)", "count": "\(count)",
-                    "hint": "give them --min-assurance 1, or run a mintmark agent",
+                    "hint": "give them --min-assurance 1 and no rules, or run a mintmark agent",
                 ])
         }
         return servable
+    }
+
+    /// The entries that an agent of this make may be handed: an earlier version does not know what narrows the others.
+    func understood(_ entries: [Entry], by agent: SPIFFEID, vocabulary: UInt32) -> [Entry] {
+        let understood = entries.filter { $0.contents.details.neededVocabulary <= vocabulary }
+        let count = entries.count - understood.count
+        let isNews = withheld.withLock { $0.updateValue(count, forKey: agent) ?? 0 } != count
+        if isNews {
+            logger.notice(
+                "entries withheld from an agent of an earlier version",
+                metadata: ["agent.id": "\(agent)", "count": "\(count)", "hint": "upgrade the agent"])
+        }
+        return understood
     }
 }

@@ -49,10 +49,11 @@ struct PropagationService: Mintmark_V1_Propagation.SimpleServiceProtocol {
     ) async throws -> Mintmark_V1_AwaitEntryResponse {
         try access.requireLocal(context)
         let now = clock.now
-        let known = agents.all.filter { !$0.isBanned }.map(\.id)
+        let known = agents.all.filter { !$0.isBanned }
         let (entry, target, concerned) = entries.read { index in
             let entry = index[request.entryID]
-            let concerned = entry.map { entry in known.filter { index.isAuthorized($0, for: entry, now: now) } } ?? []
+            let concerned =
+                entry.map { entry in known.filter { index.isAuthorized($0, for: entry, now: now) }.map(\.id) } ?? []
             return (entry, index.revision, concerned)
         }
         guard entry != nil else { throw EntryError.notFound(id: request.entryID) }

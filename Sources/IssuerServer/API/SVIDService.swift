@@ -15,6 +15,7 @@ struct SVIDService: Spire_Api_Server_Svid_V1_SVID.SimpleServiceProtocol {
     let access: AccessControl
     let issuer: SVIDIssuer
     let entries: EntryRegistrar
+    let downstream: DownstreamAuthorities
     let clock: any WallClock
     let logger: Logger
 
@@ -38,6 +39,7 @@ struct SVIDService: Spire_Api_Server_Svid_V1_SVID.SimpleServiceProtocol {
             asked: request.ttl > 0 ? .seconds(request.ttl) : nil, defaultTTL: issuer.settings.x509TTL, now: clock.now,
             using: &entropy)
         record("x509-svid minted", id: id, lifetime: svid.lifetime, extra: ["svid.serial": "\(svid.serial)"])
+        explain(svid.lifetime, id: id)
         return .with { $0.svid = Spire_Api_Types_X509SVID(svid) }
     }
 
@@ -51,6 +53,7 @@ struct SVIDService: Spire_Api_Server_Svid_V1_SVID.SimpleServiceProtocol {
             id: id, audience: request.audience, asked: request.ttl > 0 ? .seconds(request.ttl) : nil, now: clock.now,
             using: &entropy)
         record("jwt-svid minted", id: id, lifetime: svid.lifetime, extra: [:])
+        explain(svid.lifetime, id: id)
         return .with { $0.svid = Spire_Api_Types_JWTSVID(svid) }
     }
 
@@ -102,15 +105,39 @@ struct SVIDService: Spire_Api_Server_Svid_V1_SVID.SimpleServiceProtocol {
         }
     }
 
+    func mintWITSVID(
+        request: Spire_Api_Server_Svid_V1_MintWITSVIDRequest, context: ServerContext
+    ) async throws -> Spire_Api_Server_Svid_V1_MintWITSVIDResponse {
+        throw RPCError(code: .unimplemented, message: "MintWITSVID is not implemented")
+    }
+
+    func batchNewWITSVID(
+        request: Spire_Api_Server_Svid_V1_BatchNewWITSVIDRequest, context: ServerContext
+    ) async throws -> Spire_Api_Server_Svid_V1_BatchNewWITSVIDResponse {
+        throw RPCError(code: .unimplemented, message: "BatchNewWITSVID is not implemented")
+    }
+
+    func newDownstreamX509CA(
+        request: Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest, context: ServerContext
+    ) async throws -> Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse {
+        try downstream.newX509CA(request, context: context)
+    }
+
     private func authorizedEntry(_ id: String, for agent: AttestedAgent) throws(IssuanceError) -> Entry {
         let now = clock.now
         let (entry, isAuthorized) = entries.read { index in
             let entry = index[id]
-            return (entry, entry.map { index.isAuthorized(agent.id, for: $0, now: now) } ?? false)
+            return (entry, entry.map { index.isAuthorized(agent, for: $0, now: now) } ?? false)
         }
         guard let entry else { throw .entryMissing }
         guard isAuthorized else { throw .notAuthorized }
         return entry
+    }
+
+    /// Tells an admin why what was minted is shorter than asked.
+    private func explain(_ lifetime: LifetimeDecision, id: SPIFFEID) {
+        guard let shortfall = lifetime.shortfall else { return }
+        logger.notice("svid is shorter than asked", metadata: ["spiffe.id": "\(id)", "svid.shortfall": "\(shortfall)"])
     }
 
     private func record(
@@ -120,11 +147,14 @@ struct SVIDService: Spire_Api_Server_Svid_V1_SVID.SimpleServiceProtocol {
             event,
             metadata: extra.merging([
                 "spiffe.id": "\(id)", "svid.expires_at": "\(lifetime.validity.upperBound.formatted(.iso8601))",
-                "svid.limited_by": "\(lifetime.limit)",
+                "svid.limited_by": "\(lifetime.limit)", "svid.shortfall": "\(lifetime.shortfall ?? "none")",
             ]) { one, _ in one })
     }
 
     private func refuse(_ error: IssuanceError, entryID: String, agent: AttestedAgent) {
+        var fact = IssuanceFact.denied("\(error)")
+        fact.entryID = IssuanceFact.cut(entryID)
+        IssuanceTrail.current?.note(fact)
         logger.warning(
             "svid refused",
             metadata: ["entry.id": "\(entryID.prefix(255))", "agent.id": "\(agent.id)", "error": "\(error)"])

@@ -20,6 +20,8 @@ extension Mintmark_V1_Entry {
         self.init()
         self.entry = Spire_Api_Types_Entry(entry, mask: mask)
         terms = Mintmark_V1_Terms(entry.contents.terms)
+        details = Mintmark_V1_Details(entry.contents.details)
+        vocabulary = entry.contents.details.neededVocabulary
     }
 }
 
@@ -43,8 +45,10 @@ extension TermsRequest {
 
 extension EntryDraft {
     init(wire: Mintmark_V1_CreateEntriesRequest.Item) throws(RPCError) {
+        var contents = try EntryContents(wire: wire.entry)
+        contents.details = try EntryDetails(wire: wire.details)
         self.init(
-            id: wire.entry.id.isEmpty ? nil : wire.entry.id, contents: try EntryContents(wire: wire.entry),
+            id: wire.entry.id.isEmpty ? nil : wire.entry.id, contents: contents,
             terms: try TermsRequest(
                 minimum: wire.hasMinAssurance ? wire.minAssurance : nil,
                 allowsJIT: wire.hasAllowJit ? wire.allowJit : nil, force: wire.force))
@@ -57,12 +61,14 @@ extension EntryPatch {
             wire: wire.entry, mask: wire.hasMask ? wire.mask : Spire_Api_Types_EntryMask(),
             terms: TermsRequest(
                 minimum: wire.hasMinAssurance ? wire.minAssurance : nil,
-                allowsJIT: wire.hasAllowJit ? wire.allowJit : nil, force: wire.force))
+                allowsJIT: wire.hasAllowJit ? wire.allowJit : nil, force: wire.force),
+            details: EntryDetails(wire: wire.details), detailsMask: wire.detailsMask)
     }
 
     /// Reads a patch: only what the mask names has to be there and well formed.
     init(
-        wire: Spire_Api_Types_Entry, mask: Spire_Api_Types_EntryMask, terms: TermsRequest = .init()
+        wire: Spire_Api_Types_Entry, mask: Spire_Api_Types_EntryMask, terms: TermsRequest = .init(),
+        details: EntryDetails = .init(), detailsMask: Mintmark_V1_DetailsMask = .init()
     ) throws(RPCError) {
         guard !wire.id.isEmpty else { throw RPCError(code: .invalidArgument, message: "entry ID is missing") }
         var whole = wire
@@ -72,6 +78,9 @@ extension EntryPatch {
         if !mask.selectors { whole.selectors = [] }
         if !mask.federatesWith { whole.federatesWith = [] }
         let contents = try EntryContents(wire: whole)
-        self.init(id: wire.id, terms: terms) { $0.merge(contents, mask: mask) }
+        self.init(id: wire.id, terms: terms) {
+            $0.merge(contents, mask: mask)
+            $0.details.merge(details, mask: detailsMask)
+        }
     }
 }

@@ -175,6 +175,7 @@ extension EntryFilter {
                     throw RPCError(code: .invalidArgument, message: "federates with: \(error.message)")
                 }
             }
+            guard !wanted.isEmpty else { throw RPCError(code: .invalidArgument, message: "no trust domain to match") }
             federatesWith = SetMatch(wanted, mode: try .init(wire: wire.byFederatesWith.match.rawValue))
         }
         if wire.hasByHint { hint = wire.byHint.value }
@@ -239,17 +240,22 @@ extension Spire_Api_Types_Bundle {
         if mask?.x509Authorities ?? true {
             x509Authorities = try bundle.x509.authorities.map { certificate in
                 let der = try certificate.derBytes()
-                return .with { $0.asn1 = Data(der) }
+                return .with {
+                    $0.asn1 = Data(der)
+                    $0.tainted = snapshot.tainted.certificates.contains(der)
+                }
             }
         }
         if mask?.jwtAuthorities ?? true {
             let ends = Dictionary(
-                snapshot.records.map { ($0.id, $0.notAfter) }, uniquingKeysWith: { one, _ in one })
+                snapshot.records.filter { $0.kind == .jwt && $0.notAfter != .distantFuture }
+                    .map { ($0.id, $0.notAfter) }, uniquingKeysWith: { one, _ in one })
             jwtAuthorities = bundle.jwt.authorities.sorted { $0.key < $1.key }.map { keyID, key in
                 .with {
                     $0.keyID = keyID
                     $0.publicKey = key.derRepresentation
                     $0.expiresAt = ends[keyID].map { $0.unixSeconds } ?? 0
+                    $0.tainted = snapshot.tainted.keyIDs.contains(keyID)
                 }
             }
         }

@@ -1,14 +1,16 @@
 package import Bootstrap
 internal import Foundation
 internal import GRPCConnections
-internal import GRPCCore
+package import GRPCCore
 package import GRPCInProcessTransport
 internal import GRPCNIOTransportHTTP2Posix
 internal import IssuerDomain
 internal import KeyStore
 internal import LinuxKernel
 package import Logging
+internal import NodeAttestation
 internal import NIOCore
+internal import OutboundHTTP
 package import Platform
 package import SPIFFE
 internal import SQLiteStore
@@ -21,14 +23,20 @@ package struct Issuer: Sendable {
     private let clock: any WallClock
     private let logger: Logger
     private let store: SQLiteStore
+    private let guardedEntries: GuardedEntryStore
     private let authorities: AuthorityKeeper
+    private let federation: FederationRegistrar
+    private let bundleFollower: BundleFollower
     private let entries: EntryRegistrar
     private let agents: AgentRegistrar
+    private let attestors: NodeAttestors
     private let svids: SVIDIssuer
     private let legacyAgents: LegacyAgents
+    private let entriesFolder: WatchedFolder?
     private let feed: RevisionFeed
     private let recordedIncidents = RecordedIncidents()
     private let serverSVID: ServerSVID
+    private let admission: Admission
     private let tcp: ConnectionAwareTransport<TLSCaller>?
     private let local: ConnectionAwareTransport<LocalCaller>
 
@@ -50,27 +58,62 @@ package struct Issuer: Sendable {
         feed = RevisionFeed()
         do {
             store = try SQLiteStore(path: configuration.databasePath, trustDomain: configuration.trustDomain)
-            let keys = try DiskKeyStore(folder: configuration.keyFolder, files: files)
+            let keys = try await configuration.keyStore.open(
+                folder: configuration.keyFolder, files: files, logger: logger)
+            var entropy = SystemEntropy()
+            let server = try ServerIDFile(path: configuration.serverIDPath, files: files).load(using: &entropy)
+            if !keys.outlivesProcess { try await ForgottenAuthorities.retire(of: server, in: store) }
             authorities = try await AuthorityKeeper(
-                trustDomain: configuration.trustDomain, settings: configuration.authorities, store: store, keys: keys,
+                trustDomain: configuration.trustDomain, settings: configuration.authorities, server: server,
+                store: store, keys: keys,
+                upstream: configuration.upstream?.open(
+                    trustDomain: configuration.trustDomain, clock: clock, files: files, logger: logger),
                 feed: feed, now: clock.now, using: SystemEntropy(), logger: logger)
+            federation = try await FederationRegistrar(
+                trustDomain: configuration.trustDomain, store: store, feed: feed)
+            guardedEntries = GuardedEntryStore(store)
             entries = try await EntryRegistrar(
-                trustDomain: configuration.trustDomain, defaults: configuration.assurance, store: store, feed: feed)
+                trustDomain: configuration.trustDomain, defaults: configuration.assurance, store: guardedEntries,
+                feed: feed, holdsBundle: { [federation] in federation.holdsBundle(of: $0) })
             svids = SVIDIssuer(
                 trustDomain: configuration.trustDomain, settings: configuration.svids, authorities: authorities)
-            agents = try await AgentRegistrar(issuer: svids, store: store)
+            agents = try await AgentRegistrar(
+                issuer: svids, store: store,
+                mark: SecurityMarkFile(path: configuration.securityMarkPath, files: files), logger: logger)
             serverSVID = try ServerSVID(issuer: svids, now: clock.now, using: SystemEntropy())
+            admission = try Admission(
+                configuration.access, store: store, entries: guardedEntries, agents: agents, clock: clock, files: files,
+                logger: logger)
         } catch {
             throw StartFailure.describe(error, configuration: configuration)
         }
+        bundleFollower = BundleFollower(
+            federation: federation, ownBundle: { [authorities] in authorities.snapshot.bundle },
+            fetcher: AsyncHTTPFetcher(), clock: clock, logger: logger)
+        let surroundings = NodeAttestorSurroundings(
+            trustDomain: configuration.trustDomain, bundle: { [authorities] in authorities.snapshot.bundle.x509 },
+            fetcher: configuration.fetcher)
+        attestors = NodeAttestors(
+            [NodeKeyAttestor { [agents] id in agents.nodeKey(of: id) }]
+                + configuration.nodeAttestors.map { $0.make(surroundings) })
         legacyAgents = LegacyAgents(configuration.legacyAgents, logger: logger)
+        for advice in LifetimeAdvice.all(about: configuration.svids, under: configuration.authorities) {
+            logger.warning("lifetimes do not fit", metadata: ["warning": "\(advice)"])
+        }
+        entriesFolder = configuration.entriesFolder.map { [entries, agents] path in
+            WatchedFolder(
+                path, declarer: Declarer(entries: entries, clock: clock, logger: logger), agents: agents, files: files,
+                logger: logger)
+        }
         if configuration.assurance.program < .boundImage {
             logger.warning(
                 "default_min_assurance is below 2",
                 metadata: ["warning": "an entry without --min-assurance \(EntryWarning.attacks)"])
         }
         local = ConnectionAwareTransport(
-            endpoint: .unix(configuration.adminSocket, mode: 0o600), limits: .issuer, security: .none
+            endpoint: .unix(
+                configuration.adminSocket, mode: configuration.access.socketMode,
+                group: configuration.access.socketGroup), limits: .issuer, security: .none
         ) { channel in
             PeerCredentialsReader.read(from: channel).map { LocalCaller(credentials: $0) }
         }
@@ -118,32 +161,42 @@ package struct Issuer: Sendable {
 
     /// What has to run for this issuer to work.
     ///
-    /// - Parameter embedded: The transport and the standing of the agent half, when it shares this process.
+    /// - Parameters:
+    ///   - embedded: The transport and the standing of the agent half, when it shares this process.
+    ///   - more: What is served beside the issuer's own API, and judged by the same table.
     /// - Returns: One server for each way in, and the loop that tends authorities and store; none has started.
     package func services(
-        embedded: (transport: InProcessTransport.Server, peer: EmbeddedPeer)? = nil
+        embedded: (transport: InProcessTransport.Server, peer: EmbeddedPeer)? = nil,
+        more: [any RegistrableRPCService] = []
     ) -> [any Service] {
-        let api = api
+        let api = api + more
         var services: [any Service] = [
             GRPCService(
                 GRPCServer(
                     transport: IdentifyingTransport(local) { ($0 as? LocalCaller).map { .local($0.credentials) } },
-                    services: api)),
+                    services: api, interceptors: [admission.gate])),
             LoopService { try await tend() },
+            LoopService { [bundleFollower] in try await bundleFollower.run() },
+            LoopService {
+                await authorities.followUpstream(clock: clock, using: SystemEntropy(), logger: logger)
+                // Without an upstream, or after its last word, there is nothing more to do until the end.
+                try await clock.sleep(until: .distantFuture)
+            },
         ]
+        if let entriesFolder { services.append(LoopService { try await entriesFolder.run() }) }
         if let tcp {
             services.append(
                 GRPCService(
                     GRPCServer(
                         transport: IdentifyingTransport(tcp) { ($0 as? TLSCaller).map { .remote($0.peer) } },
-                        services: api)))
+                        services: api, interceptors: [admission.gate])))
         }
         if let embedded {
             services.append(
                 GRPCService(
                     GRPCServer(
                         transport: IdentifyingTransport(embedded.transport) { _ in .embedded(embedded.peer) },
-                        services: api)))
+                        services: api, interceptors: [admission.gate])))
         }
         return services
     }
@@ -158,27 +211,54 @@ package struct Issuer: Sendable {
         let access = AccessControl(agents: agents, clock: clock)
         return [
             AgentService(
-                access: access, agents: agents, entries: entries, feed: feed, clock: clock, logger: logger),
+                access: access, agents: agents,
+                desk: NodeAdmissionDesk(
+                    agents: agents, attestors: attestors, trustDomain: configuration.trustDomain, clock: clock),
+                entries: entries, feed: feed, clock: clock, logger: logger),
+            NodesService(access: access, agents: agents, logger: logger),
             EntryService(
                 access: access, entries: entries, legacyAgents: legacyAgents, clock: clock, logger: logger),
             RegistrationService(access: access, entries: entries, clock: clock, logger: logger),
-            AuthorizedEntriesService(access: access, entries: entries, clock: clock),
-            SVIDService(access: access, issuer: svids, entries: entries, clock: clock, logger: logger),
-            BundleService(access: access, authorities: authorities),
+            AuthorizedEntriesService(access: access, entries: entries, legacyAgents: legacyAgents, clock: clock),
+            DeclarationService(access: access, entries: entries, agents: agents, clock: clock, logger: logger),
+            DigestSetService(access: access, entries: entries, clock: clock, logger: logger),
+            TemplatedSVIDService(
+                access: access, issuer: svids, entries: entries, clock: clock, logger: logger),
+            SVIDService(
+                access: access, issuer: svids, entries: entries,
+                downstream: DownstreamAuthorities(
+                    access: access, authorities: authorities,
+                    trustDomain: configuration.trustDomain, defaultLifetime: configuration.authorities.lifetime,
+                    clock: clock, logger: logger), clock: clock, logger: logger),
+            BundleService(
+                access: access, authorities: authorities, federation: federation, entries: entries, clock: clock,
+                logger: logger),
+            TrustDomainService(access: access, federation: federation, follower: bundleFollower, logger: logger),
+            FederationStatusService(access: access, follower: bundleFollower),
+            LocalAuthorityService(access: access, authorities: authorities, clock: clock, logger: logger),
             PropagationService(access: access, entries: entries, agents: agents, feed: feed, clock: clock),
             IncidentService(access: access, recorded: recordedIncidents, logger: logger),
-            HealthService { authorities.snapshot.x509.record.notAfter > clock.now },
-        ]
+            DebugService(
+                access: access, agents: agents, entries: entries, serverSVID: serverSVID,
+                startedAt: admission.startedAt, clock: clock),
+            HealthService(parts: entriesFolder.map { folder in ["entries-folder": { folder.isSound }] } ?? [:]) {
+                authorities.snapshot.x509.record.notAfter > clock.now && agents.rollback == nil
+            },
+        ] + admission.services(access)
     }
 
     /// Keeps authorities, the server's own SVID and the store in order until cancelled.
     private func tend() async throws {
+        var lastLook = clock.now
         while true {
             do {
                 try await authorities.tend(now: clock.now, using: SystemEntropy())
-                try serverSVID.renewIfDue(issuer: svids, now: clock.now, using: SystemEntropy())
+                try serverSVID.renewIfDue(
+                    issuer: svids, spoiled: authorities.snapshot.spoiled, now: clock.now, using: SystemEntropy())
                 try await agents.pruneTokens(now: clock.now)
                 try await pruneEntries()
+                try await admission.tend()
+                lastLook = try await beginEntries(after: lastLook)
             } catch let error as CancellationError {
                 throw error
             } catch {
@@ -193,6 +273,14 @@ package struct Issuer: Sendable {
     private var tendingInterval: Duration {
         let shortest = min(configuration.authorities.lifetime / 24, configuration.svids.agentTTL / 8)
         return max(.milliseconds(100), min(.seconds(10), shortest))
+    }
+
+    /// Tells agents of entries whose time has come.
+    private func beginEntries(after last: Date) async throws -> Date {
+        let now = clock.now
+        let count = try await entries.announceBeginnings(after: last, until: now)
+        if count > 0 { logger.info("entries have begun", metadata: ["count": "\(count)"]) }
+        return now
     }
 
     private func pruneEntries() async throws {

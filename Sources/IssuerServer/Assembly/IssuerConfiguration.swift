@@ -1,6 +1,7 @@
 package import Bootstrap
 package import IssuerDomain
 internal import Logging
+package import OutboundHTTP
 internal import Platform
 package import SPIFFE
 
@@ -8,7 +9,13 @@ package import SPIFFE
 package struct IssuerConfiguration: Sendable {
     package var trustDomain: TrustDomain
     package var databasePath: String
+    /// Where keys are that are kept on disk.
     package var keyFolder: String
+    package var keyStore = KeyStoreSettings.disk(secret: nil)
+    /// What stands above this issuer; nil when it vouches for itself.
+    package var upstream: UpstreamSettings?
+    /// Where this server keeps which of the trust domain's servers it is.
+    package var serverIDPath: String
     package var adminSocket: UnixSocketPath
     /// Where agents connect; nil when the only agent is in the same process.
     package var listener: ListeningEndpoint?
@@ -17,22 +24,35 @@ package struct IssuerConfiguration: Sendable {
     /// The terms of entries for which nobody says any.
     package var assurance: AssuranceDefaults
     package var legacyAgents: LegacyAgentPolicy
+    package var access: AccessSettings
+    /// Ways to let nodes in, beside join tokens.
+    package var nodeAttestors: [NodeAttestorPlan] = []
+    /// How attestors call others.
+    package var fetcher: any HTTPFetcher = AsyncHTTPFetcher()
+    /// Where the store's security revision is noted; beside the store unless said otherwise.
+    package var securityMarkPath: String { "\(databasePath)-mark" }
+    /// Whose files say what entries there are; nil for none.
+    package var entriesFolder: String?
 
     package init(
-        trustDomain: TrustDomain, databasePath: String, keyFolder: String, adminSocket: UnixSocketPath,
-        listener: ListeningEndpoint? = nil, authorities: AuthorityKeeper.Settings = .init(),
+        trustDomain: TrustDomain, databasePath: String, keyFolder: String, serverIDPath: String,
+        adminSocket: UnixSocketPath, listener: ListeningEndpoint? = nil,
+        authorities: AuthorityKeeper.Settings = .init(),
         svids: SVIDIssuer.Settings = .init(), assurance: AssuranceDefaults = .init(),
-        legacyAgents: LegacyAgentPolicy = .serve
+        legacyAgents: LegacyAgentPolicy = .serve, entriesFolder: String? = nil, access: AccessSettings = .init()
     ) {
         self.trustDomain = trustDomain
         self.databasePath = databasePath
         self.keyFolder = keyFolder
+        self.serverIDPath = serverIDPath
         self.adminSocket = adminSocket
         self.listener = listener
         self.authorities = authorities
         self.svids = svids
         self.assurance = assurance
         self.legacyAgents = legacyAgents
+        self.access = access
+        self.entriesFolder = entriesFolder
     }
 }
 

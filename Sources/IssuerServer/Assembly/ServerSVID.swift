@@ -10,9 +10,18 @@ internal import X509
 
 /// The server's own X.509-SVID, by which agents know it.
 final class ServerSVID: Sendable {
+    /// A certificate of the chain, for people.
+    struct Link {
+        let id: SPIFFEID?
+        let expiresAt: Date
+        let subject: String
+    }
+
     private struct Current {
         let material: TLSMaterial
+        let chain: [Link]
         let due: Date
+        let authorityID: String
     }
 
     private let current: Mutex<Current>
@@ -27,9 +36,19 @@ final class ServerSVID: Sendable {
     /// What to present to agents now.
     var material: TLSMaterial { current.withLock { $0.material } }
 
-    /// Replaces the SVID when half of its life is over.
-    func renewIfDue(issuer: SVIDIssuer, now: Date, using entropy: some Entropy) throws {
-        guard current.withLock({ $0.due <= now }) else { return }
+    /// What is presented, leaf first.
+    var chain: [Link] { current.withLock { $0.chain } }
+
+    /// Replaces the SVID when half of its life is over, and at once when what signed it is tainted.
+    ///
+    /// - Parameters:
+    ///   - issuer: Signs the new one.
+    ///   - spoiled: IDs of authorities whose SVIDs are to be replaced.
+    ///   - now: The time.
+    ///   - entropy: For the serial number.
+    /// - Throws: ``IssuanceError``; then the SVID stays.
+    func renewIfDue(issuer: SVIDIssuer, spoiled: Set<String>, now: Date, using entropy: some Entropy) throws {
+        guard current.withLock({ $0.due <= now || spoiled.contains($0.authorityID) }) else { return }
         let renewed = try Self.issue(by: issuer, now: now, using: entropy)
         current.withLock { $0 = renewed }
     }
@@ -45,6 +64,13 @@ final class ServerSVID: Sendable {
         let validity = svid.lifetime.validity
         return Current(
             material: try TLSMaterial(chain: svid.chain, key: key.derRepresentation),
-            due: validity.lowerBound + validity.upperBound.timeIntervalSince(validity.lowerBound) / 2)
+            chain: try svid.chain.enumerated().map { index, der in
+                let certificate = try Certificate(derEncoded: der)
+                return Link(
+                    id: index == 0 ? svid.id : nil, expiresAt: certificate.notValidAfter,
+                    subject: "\(certificate.subject)")
+            },
+            due: validity.lowerBound + validity.upperBound.timeIntervalSince(validity.lowerBound) / 2,
+            authorityID: svid.authorityID)
     }
 }

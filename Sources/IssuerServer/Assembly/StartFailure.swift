@@ -9,7 +9,14 @@ enum StartFailure {
         case let failure as Failure: failure
         case let error as StoreError: describe(error, path: configuration.databasePath)
         case AuthorityError.store(let error): describe(error, path: configuration.databasePath)
-        case let error as AuthorityError: describe(error, keyFolder: configuration.keyFolder)
+        case AuthorityError.upstream(let error): UpstreamFailure.describe(error, configuration: configuration)
+        case AuthorityError.keyStore(let error): KeyStoreFailure.describe(error, configuration: configuration)
+        case let error as KeyStoreError: KeyStoreFailure.describe(error, configuration: configuration)
+        case let error as AuthorityError: describe(error)
+        case let error as SecurityMarkError:
+            Failure(
+                .refused, "\(error)",
+                hint: "restore the file from where the database is from; without it a rollback is not noticed")
         case let error as FileSystemError:
             Failure(.cannotCreate, "\(error)", hint: "make the state folder writable, or choose another one")
         default: Failure(.refused, "issuer cannot start: \(error)", hint: "run again with --log-level debug")
@@ -30,21 +37,16 @@ enum StartFailure {
             Failure(
                 .configuration, "\(path): \(error)",
                 hint: "start with trust domain '\(stored)', or choose another state folder")
-        case .failed: Failure(.refused, "\(path): \(error)", hint: "see the message above; nothing was changed")
+        case .failed, .outsideScope:
+            Failure(.refused, "\(path): \(error)", hint: "see the message above; nothing was changed")
         }
     }
 
-    private static func describe(_ error: AuthorityError, keyFolder: String) -> Failure {
+    private static func describe(_ error: AuthorityError) -> Failure {
         switch error {
         case .clockBeforeAuthority:
             Failure(.refused, "\(error)", hint: "set the clock of this machine (timedatectl status), then start again")
-        case .keyStore(.missing), .keyStore(.damaged):
-            Failure(
-                .refused, "\(error) in \(keyFolder)",
-                hint: "restore \(keyFolder) from the same backup as the database")
-        case .keyStore(.failed):
-            Failure(.cannotCreate, "\(error)", hint: "make \(keyFolder) readable and writable by this user")
-        case .damaged, .refused, .store:
+        case .damaged, .refused, .store, .notAllowed, .keyStore, .upstream:
             Failure(.refused, "\(error)", hint: "restore a backup of the state folder")
         }
     }

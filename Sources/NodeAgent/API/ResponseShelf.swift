@@ -8,8 +8,9 @@ package final class ResponseShelf: Sendable {
     package enum Label: Hashable, Sendable {
         /// The SVIDs of these entries, in order.
         case x509SVIDs([String])
-        case x509Bundles
-        case jwtBundles
+        /// The node's own bundle and those of these other trust domains, in order.
+        case x509Bundles([String])
+        case jwtBundles([String])
     }
 
     /// The most messages kept.

@@ -52,6 +52,7 @@ final class WorkloadHandler: CallHandler {
         }
         let record = ConnectionRecord(session)
         connection.context = record
+        if case .success(let session) = session { parts.state.noteConnection(of: "\(session.instance)") }
         guard let history = parts.sources.history, case .success(let session) = session else { return }
         let watch = history.watch(session.instance, pid: peer.handle.pid) { [weak self, weak connection, weak record] in
             guard let self, let connection, let record else { return }
@@ -60,7 +61,11 @@ final class WorkloadHandler: CallHandler {
         record.keep(watch)
     }
 
-    func closed(_ connection: WorkloadConnection) { (connection.context as? ConnectionRecord)?.close() }
+    func closed(_ connection: WorkloadConnection) {
+        guard let record = connection.context as? ConnectionRecord else { return }
+        record.close()
+        if case .success(let session) = record.session { parts.state.noteDisconnection(of: "\(session.instance)") }
+    }
 
     /// Acts on what the journal saw of a connected process.
     private func note(_ change: ProcessChange, of connection: WorkloadConnection, _ record: ConnectionRecord) {
@@ -236,7 +241,8 @@ final class WorkloadHandler: CallHandler {
         if let known = needs.withLock({ $0 }), known.revision == view.entriesRevision { return known.needs }
         let entries = view.entries.values
         let found = EvidenceNeeds(
-            selectors: entries.lazy.flatMap(\.selectors), minimum: entries.map(\.minimumAssurance).max() ?? .account)
+            selectors: entries.lazy.flatMap(\.decidingSelectors),
+            minimum: entries.map(\.minimumAssurance).max() ?? .account)
         needs.withLock { $0 = (view.entriesRevision, found) }
         return found
     }
@@ -258,10 +264,14 @@ final class WorkloadHandler: CallHandler {
             let attestation = judgement.attestation
             let reply: Reply
             if case .validateJWTSVID(let token, let audience) = request {
-                // No identity is needed to have a token judged.
+                if !view.federated.isEmpty, waitsForMeasurement(evidence, view, call, record) { return }
+                // No identity is needed to have a token judged; whose tokens are believed beside the own, entries say.
+                let entries = HintRule.resolve(view.matcher.matches(attestation, now: parts.clock.now))
                 reply = .last(
                     try WorkloadMessages.verdict(
-                        on: token, audience: audience, bundle: try bundle(view), now: parts.clock.now))
+                        on: token, audience: audience, bundle: try bundle(view),
+                        federated: view.federated(with: entries),
+                        now: parts.clock.now))
             } else {
                 if waitsForMeasurement(evidence, view, call, record) { return }
                 let entries = try entries(for: attestation, view, call, judgement)
@@ -346,25 +356,23 @@ final class WorkloadHandler: CallHandler {
             guard !held.isEmpty else {
                 throw CallRefusal.notReady.status("SVIDs are not available yet; retry later")
             }
-            let label = ResponseShelf.Label.x509SVIDs(held.map { "\($0.entry.id)" })
+            let label = ResponseShelf.Label.x509SVIDs(held.map { "\($0.entry.slot)" })
             return .current(
                 try shelf.message(label, revision: view.revision) { () throws(CallStatus) in
-                    try WorkloadMessages.x509SVIDs(held, bundle: bundle)
+                    try WorkloadMessages.x509SVIDs(
+                        held, bundle: bundle, federated: view.federated(with: held.map(\.entry)))
                 })
-        case .x509Bundles:
-            return .current(
-                try shelf.message(.x509Bundles, revision: view.revision) { () throws(CallStatus) in
-                    try WorkloadMessages.x509Bundles(bundle)
-                })
-        case .jwtBundles:
-            return .current(
-                try shelf.message(.jwtBundles, revision: view.revision) { () throws(CallStatus) in
-                    try WorkloadMessages.jwtBundles(bundle)
-                })
+        case .x509Bundles: return .current(try x509Bundles(for: entries, bundle, view))
+        case .jwtBundles: return .current(try jwtBundles(for: entries, bundle, view))
         case .jwtSVID(let audience, _):
             let entries = request.choice(among: entries)
             guard !entries.isEmpty else { throw CallRefusal.noEntry.status() }
-            return try tokens(for: entries, audience: audience, call, record)
+            // Of several identities, those that may not speak to this audience stay silent.
+            let admitting = entries.filter { $0.conditions.admit(audience: audience) }
+            guard !admitting.isEmpty else {
+                throw CallStatus(.invalidArgument, "audience is not among those that the entry allows")
+            }
+            return try tokens(for: admitting, audience: audience, call, record)
         case .validateJWTSVID: throw CallStatus(.internal, "judged elsewhere")
         }
     }
@@ -420,7 +428,7 @@ final class WorkloadHandler: CallHandler {
     ) throws(CallStatus) -> [AuthorizedEntry] {
         let now = parts.clock.now
         let entries = HintRule.resolve(view.matcher.matches(attestation, now: now))
-        guard entries.isEmpty else { return entries }
+        guard entries.isEmpty else { return bound(entries, to: call) }
         // Would an entry match if the process had shown more?
         let isWanting =
             !view.matcher.matches(attestation.raisedToTop, now: now).isEmpty
@@ -435,6 +443,14 @@ final class WorkloadHandler: CallHandler {
                 "level": "\(attestation.level)", "missing": "\(Self.summary(judgement))",
             ])
         throw refusal.status()
+    }
+
+    /// The entries as they are for the caller's process, where they keep processes apart.
+    private func bound(_ entries: [AuthorizedEntry], to call: WorkloadCall) -> [AuthorizedEntry] {
+        guard let connection = call.connection.context as? ConnectionRecord,
+            case .success(let session) = connection.session
+        else { return entries.filter { !$0.conditions.hasInstanceKeys } }
+        return entries.map { $0.bound(to: "\(session.instance)") }
     }
 
     /// The missing proofs in a line, the lowest level first; what no entry asks for was not looked at, and lacks nothing.
@@ -496,31 +512,47 @@ final class WorkloadHandler: CallHandler {
         case .workload(let request):
             let (last, attestation) = record.withState { ($0.lastMessage, $0.lastAttestation) }
             guard let last, let attestation else { return true }
-            return (try? expected(request, attestation)) != last
+            return (try? expected(request, attestation, call)) != last
         }
     }
 
     /// What a stream would say to a process of that attestation; throws when it would end.
-    private func expected(_ request: WorkloadRequest, _ attestation: Attestation) throws(CallStatus) -> [UInt8]? {
+    private func expected(
+        _ request: WorkloadRequest, _ attestation: Attestation, _ call: WorkloadCall
+    ) throws(CallStatus) -> [UInt8]? {
         let view = parts.state.view
-        let entries = HintRule.resolve(view.matcher.matches(attestation, now: parts.clock.now))
+        let entries = bound(HintRule.resolve(view.matcher.matches(attestation, now: parts.clock.now)), to: call)
         guard !entries.isEmpty, let bundle = view.bundle else { return nil }
         switch request {
         case .x509SVID:
             let held = parts.supply.held(entries, in: view)
             guard held.count == entries.count else { return nil }
-            return try shelf.message(.x509SVIDs(held.map { "\($0.entry.id)" }), revision: view.revision) {
-                () throws(CallStatus) in try WorkloadMessages.x509SVIDs(held, bundle: bundle)
+            return try shelf.message(.x509SVIDs(held.map { "\($0.entry.slot)" }), revision: view.revision) {
+                () throws(CallStatus) in
+                try WorkloadMessages.x509SVIDs(
+                    held, bundle: bundle, federated: view.federated(with: held.map(\.entry)))
             }
-        case .x509Bundles:
-            return try shelf.message(.x509Bundles, revision: view.revision) { () throws(CallStatus) in
-                try WorkloadMessages.x509Bundles(bundle)
-            }
-        case .jwtBundles:
-            return try shelf.message(.jwtBundles, revision: view.revision) { () throws(CallStatus) in
-                try WorkloadMessages.jwtBundles(bundle)
-            }
+        case .x509Bundles: return try x509Bundles(for: entries, bundle, view)
+        case .jwtBundles: return try jwtBundles(for: entries, bundle, view)
         case .jwtSVID, .validateJWTSVID: return nil
+        }
+    }
+
+    private func x509Bundles(
+        for entries: [AuthorizedEntry], _ bundle: TrustBundle, _ view: AgentState.View
+    ) throws(CallStatus) -> [UInt8] {
+        let federated = view.federated(with: entries)
+        return try shelf.message(.x509Bundles(federated.map(\.trustDomain.name)), revision: view.revision) {
+            () throws(CallStatus) in try WorkloadMessages.x509Bundles(bundle, federated: federated)
+        }
+    }
+
+    private func jwtBundles(
+        for entries: [AuthorizedEntry], _ bundle: TrustBundle, _ view: AgentState.View
+    ) throws(CallStatus) -> [UInt8] {
+        let federated = view.federated(with: entries)
+        return try shelf.message(.jwtBundles(federated.map(\.trustDomain.name)), revision: view.revision) {
+            () throws(CallStatus) in try WorkloadMessages.jwtBundles(bundle, federated: federated)
         }
     }
 }

@@ -4,6 +4,7 @@ internal import Foundation
 package import GRPCCore
 internal import GRPCNIOTransportHTTP2Posix
 package import Logging
+internal import NodeAttestation
 package import Platform
 package import SPIFFE
 package import ServiceLifecycle
@@ -80,11 +81,9 @@ package struct Agent: Sendable {
         }
         let link = IssuerLink(
             client: client, trustDomain: configuration.trustDomain, makeTransport: { try makeTransport($0) },
-            identity: identity,
-            evidence: remote.joinToken.map {
-                NodeEvidence(type: "join_token", payload: SecretBytes($0.exposed.utf8))
-            },
-            canReattest: false, store: store, clock: clock, logger: logger)
+            identity: identity, nodeKey: try store.loadNodeKey(),
+            prover: remote.joinToken.map { JoinTokenProver($0) } ?? remote.prover, staysWhenRefused: false,
+            store: store, clock: clock, logger: logger)
         try self.init(configuration, link: link, trust: trust, store: store, clock: clock, logger: logger)
     }
 
@@ -115,8 +114,8 @@ package struct Agent: Sendable {
                 present(svid)
                 return nil
             },
-            identity: nil, evidence: NodeEvidence(type: "embedded", payload: SecretBytes([])), canReattest: true,
-            store: nil, clock: clock, logger: logger)
+            identity: nil, prover: EmbeddedProver(), staysWhenRefused: true, store: nil, clock: clock,
+            logger: logger)
         try self.init(configuration, link: link, trust: trust, store: nil, clock: clock, logger: logger)
     }
 
@@ -181,6 +180,17 @@ package struct Agent: Sendable {
     package func close() {
         configuration.workloadSocket.remove()
         configuration.adminSocket.remove()
+    }
+}
+
+/// Shows nothing: the issuer knows who shares its process.
+private struct EmbeddedProver: NodeProver {
+    var type: String { "embedded" }
+
+    func payload() async throws(NodeAttestationError) -> [UInt8] { [] }
+
+    func answer(to challenge: [UInt8]) async throws(NodeAttestationError) -> [UInt8] {
+        throw .exchange("nothing is asked within one process")
     }
 }
 

@@ -1,4 +1,5 @@
 package import Bootstrap
+package import NodeAttestation
 package import Platform
 package import SPIFFE
 package import WorkloadAttestation
@@ -32,12 +33,17 @@ package struct RemoteIssuer: Sendable {
     package var address: ServerAddress
     /// Whom to trust on first contact; nil when a bundle was kept from an earlier run.
     package var bootstrapBundle: TrustBundle?
+    /// Goes before ``prover``.
     package var joinToken: SecretText?
+    /// What this node shows to be let in, again and again; nil when it has but a join token.
+    package var prover: (any NodeProver)?
     package var folder: StateFolder
 
     package init(
-        address: ServerAddress, bootstrapBundle: TrustBundle?, joinToken: SecretText?, folder: StateFolder
+        address: ServerAddress, bootstrapBundle: TrustBundle?, joinToken: SecretText?,
+        prover: (any NodeProver)? = nil, folder: StateFolder
     ) {
+        self.prover = prover
         self.address = address
         self.bootstrapBundle = bootstrapBundle
         self.joinToken = joinToken

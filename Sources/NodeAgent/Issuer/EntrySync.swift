@@ -21,6 +21,8 @@ enum EntrySync {
     struct FetchedEntry: Sendable {
         let wire: Spire_Api_Types_Entry
         let terms: StatedTerms
+        /// What the public API has no words for; nil from an issuer that has none either.
+        var extra: Mintmark_V1_Entry?
     }
 
     /// What an issuer says of terms.
@@ -52,7 +54,7 @@ enum EntrySync {
     ) async throws -> Outcome {
         let (wanted, ask) = AsyncStream.makeStream(of: [String].self)
         return try await client.sync(options: options) { writer in
-            try await writer.write(.init())
+            try await writer.write(.with { $0.vocabulary = EntryConditions.vocabulary })
             for await ids in wanted where !ids.isEmpty { try await writer.write(.with { $0.ids = ids }) }
         } onResponse: { response in
             defer { ask.finish() }
@@ -136,7 +138,7 @@ private struct Page {
             Revision(id: $0.id, number: $0.revisionNumber, createdAt: $0.createdAt, terms: .said($0.terms))
         }
         // Terms that are left out are not the least ones: nothing is known of the entry then.
-        entries = message.entries.filter(\.hasTerms).map { .init(wire: $0.entry, terms: .said($0.terms)) }
+        entries = message.entries.filter(\.hasTerms).map { .init(wire: $0.entry, terms: .said($0.terms), extra: $0) }
         more = message.more
     }
 
@@ -152,13 +154,16 @@ private struct Page {
 extension AuthorizedEntry {
     /// Reads an entry.
     ///
-    /// - Returns: nil when its terms mean nothing to this agent, such as a level that a later version added.
+    /// - Returns: nil when its terms or conditions mean nothing to this agent, such as a level that a later version added.
     /// - Throws: When it is not well formed.
     init?(_ fetched: EntrySync.FetchedEntry) throws {
         let wire = fetched.wire
         var selectors: Set<Selector> = []
         for selector in wire.selectors { selectors.insert(try Selector(kind: selector.type, value: selector.value)) }
-        guard let terms = fetched.terms.terms(for: selectors) else { return nil }
+        guard let terms = fetched.terms.terms(for: selectors), let conditions = try EntryConditions(fetched.extra)
+        else {
+            return nil
+        }
         self.init(
             id: wire.id,
             spiffeID: try SPIFFEID(trustDomain: TrustDomain(wire.spiffeID.trustDomain), path: wire.spiffeID.path),
@@ -167,24 +172,20 @@ extension AuthorizedEntry {
             includesJTI: wire.additionalAttributes.jwtSvidIncludeJti, storesSVID: wire.storeSvid,
             expiresAt: wire.expiresAt == 0 ? nil : Date(timeIntervalSince1970: TimeInterval(wire.expiresAt)),
             revision: wire.revisionNumber, createdAt: Date(timeIntervalSince1970: TimeInterval(wire.createdAt)),
-            terms: terms)
+            terms: terms, conditions: conditions)
     }
 }
 
-extension TrustBundle {
-    /// Reads a bundle from the wire; one of another trust domain is refused.
-    init(wire: Spire_Api_Types_Bundle, expected trustDomain: TrustDomain) throws {
-        guard wire.trustDomain == trustDomain.name || wire.trustDomain == "\(trustDomain.id)" else {
-            throw SPIFFEError(.invalidBundle, "bundle is of another trust domain")
+extension TaintedAuthorities {
+    /// Reads which authorities of a bundle are tainted.
+    init(wire: Spire_Api_Types_Bundle) throws {
+        var identifiers: Set<String> = []
+        for authority in wire.x509Authorities where authority.tainted {
+            for certificate in try DERConcatenation.certificates(in: authority.asn1) {
+                identifiers.insert(AuthorityKeyID.text(of: certificate))
+            }
         }
-        var keys: [String: JWTVerificationKey] = [:]
-        for key in wire.jwtAuthorities where !key.keyID.isEmpty {
-            keys[key.keyID] = try JWTVerificationKey(derRepresentation: key.publicKey)
-        }
-        let certificates = try wire.x509Authorities.flatMap { try DERConcatenation.certificates(in: $0.asn1) }
-        guard !certificates.isEmpty else { throw SPIFFEError(.invalidBundle, "bundle holds no X.509 authority") }
         self.init(
-            trustDomain: trustDomain, x509Authorities: certificates, jwtAuthorities: keys,
-            sequence: wire.sequenceNumber, refreshHint: wire.refreshHint > 0 ? UInt64(wire.refreshHint) : nil)
+            authorityKeyIDs: identifiers, keyIDs: Set(wire.jwtAuthorities.filter(\.tainted).map(\.keyID)))
     }
 }

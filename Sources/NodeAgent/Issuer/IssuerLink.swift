@@ -4,6 +4,7 @@ internal import Crypto
 internal import Foundation
 internal import GRPCCore
 internal import Logging
+internal import NodeAttestation
 internal import Platform
 internal import SPIFFE
 internal import Synchronization
@@ -16,14 +17,18 @@ final class IssuerLink<Transport: ClientTransport>: Sendable {
     private let client: RotatingClient<Transport>
     let issuer: GRPCIssuerClient<Transport>
     private let makeTransport: MakeTransport
-    private let evidence: NodeEvidence?
-    private let canReattest: Bool
+    private let prover: (any NodeProver)?
+    private let staysWhenRefused: Bool
     private let store: NodeIdentityStore?
     private let clock: any WallClock
     private let logger: Logger
     private let current: Mutex<NodeIdentity?>
-    /// A join token works once; one that came with an identity that still lived has not been used.
-    private let hasSpareEvidence: Atomic<Bool>
+    private let nodeKey: Mutex<NodeKey?>
+    /// A join token works once.
+    private let hasProof: Atomic<Bool>
+    /// Cleared once an issuer has said that it keeps no node keys.
+    private let registersNodeKey = Atomic(true)
+    private let presentsIdentity: Atomic<Bool>
 
     /// Creates a link.
     ///
@@ -32,26 +37,29 @@ final class IssuerLink<Transport: ClientTransport>: Sendable {
     ///   - trustDomain: The issuer's.
     ///   - makeTransport: Makes a transport for a new identity; nil where the same one goes on.
     ///   - identity: The identity of the last run, if it still lives.
-    ///   - evidence: What to show to be let in; nil when there is nothing.
-    ///   - canReattest: Whether the evidence works more than once.
+    ///   - nodeKey: The key by which this node may come back, if it has one.
+    ///   - prover: What to show to be let in; nil when there is nothing.
+    ///   - staysWhenRefused: Whether to go on asking an issuer that says no.
     ///   - store: Keeps the identity between runs; nil when it need not outlive this one.
     ///   - clock: Says when the identity has expired or is due.
     ///   - logger: Told of joins, renewals and failures.
     init(
         client: RotatingClient<Transport>, trustDomain: TrustDomain, makeTransport: @escaping MakeTransport,
-        identity: NodeIdentity?, evidence: NodeEvidence?, canReattest: Bool, store: NodeIdentityStore?,
-        clock: any WallClock, logger: Logger
+        identity: NodeIdentity?, nodeKey: NodeKey? = nil, prover: (any NodeProver)?, staysWhenRefused: Bool,
+        store: NodeIdentityStore?, clock: any WallClock, logger: Logger
     ) {
         self.client = client
         self.makeTransport = makeTransport
-        self.evidence = evidence
-        self.canReattest = canReattest
+        self.prover = prover
+        self.staysWhenRefused = staysWhenRefused
         self.store = store
         self.clock = clock
         self.logger = logger
         issuer = GRPCIssuerClient(client, trustDomain: trustDomain, logger: logger)
         current = Mutex(identity)
-        hasSpareEvidence = Atomic(identity != nil && evidence != nil)
+        self.nodeKey = Mutex(nodeKey)
+        hasProof = Atomic(prover != nil)
+        presentsIdentity = Atomic(identity != nil)
     }
 
     /// The identity now; nil before the node was let in.
@@ -65,7 +73,7 @@ final class IssuerLink<Transport: ClientTransport>: Sendable {
     /// - Throws: ``Failure`` with status `notPermitted` when the issuer says no; `CancellationError`.
     func join() async throws {
         if let identity, identity.validity.upperBound > clock.now { return }
-        guard let evidence else {
+        guard hasWayIn else {
             throw Failure(
                 .notPermitted, "this agent has not joined yet and has no join token",
                 hint: "run 'mintmark token create' on the server, then start the agent with --join-token")
@@ -73,17 +81,16 @@ final class IssuerLink<Transport: ClientTransport>: Sendable {
         var pause = Duration.milliseconds(200)
         while true {
             do {
-                let key = P256.Signing.PrivateKey()
-                let chain = try await issuer.attest(
-                    evidence, csr: try SigningRequestMaker.request(signedBy: key))
-                try await adopt(chain, key: key)
-                logger.info("agent joined", metadata: ["agent.id": "\(identity?.id.description ?? "")"])
+                try await comeIn()
                 return
             } catch IssuerClientError.unavailable(let detail) {
                 logger.warning("issuer cannot be reached; trying again", metadata: ["error": "\(detail)"])
                 try await Task.sleep(for: pause)
                 pause = min(pause * 2, .seconds(5))
-            } catch let error as IssuerClientError where canReattest {
+            } catch IssuerClientError.unproven(let detail) {
+                logger.error("this node cannot prove itself; trying again", metadata: ["error": "\(detail)"])
+                try await Task.sleep(for: .seconds(5))
+            } catch let error as IssuerClientError where staysWhenRefused {
                 // In one process with the issuer: it must go on, so that an admin can let this agent in again.
                 logger.error("issuer refuses this agent; trying again", metadata: ["error": "\(error)"])
                 try await Task.sleep(for: .seconds(5))
@@ -101,27 +108,50 @@ final class IssuerLink<Transport: ClientTransport>: Sendable {
     /// - Throws: ``IssuerClientError``; the old identity stays.
     func renewIfDue() async throws -> Bool {
         guard let identity, identity.renewal.due <= clock.now else { return false }
-        if canReattest {
-            try await rejoin()
+        let hasEnded = identity.validity.upperBound <= clock.now
+        if hasEnded, hasWayIn {
+            // Nobody takes a call from who presents an SVID that has ended.
+            if presentsIdentity.exchange(false, ordering: .relaxed), let transport = try await makeTransport(nil) {
+                client.rotate(to: transport)
+            }
+            try await comeIn()
             return true
         }
-        let key = P256.Signing.PrivateKey()
-        try await adopt(try await issuer.renew(csr: SigningRequestMaker.request(signedBy: key)), key: key)
+        if identity.canReattest, let prover {
+            try await attest(by: prover)
+            return true
+        }
+        do {
+            let key = P256.Signing.PrivateKey()
+            let chain = try await issuer.renew(csr: SigningRequestMaker.request(signedBy: key))
+            try await adopt(chain, key: key, canReattest: identity.canReattest)
+        } catch IssuerClientError.mustReattest {
+            guard let prover, isRepeatable(prover) else { throw IssuerClientError.mustReattest }
+            try await attest(by: prover)
+        }
         logger.info("agent svid renewed", metadata: ["agent.id": "\(identity.id)"])
         return true
     }
 
-    /// Whether the identity has ended and only a new token would help.
-    var needsToken: Bool { !canReattest && (identity.map { $0.validity.upperBound <= clock.now } ?? false) }
+    /// Brings the renewal of the identity forward when what signed it has lost its good name.
+    func replaceSigned(by spoiled: SpoiledSVIDs, now: Date) {
+        var entropy = SystemEntropy()
+        current.withLock { identity in
+            guard let spread = identity.flatMap({ spoiled.spread(of: $0.authorityKeyID) }) else { return }
+            identity?.hasten(now: now, within: spread, using: &entropy)
+        }
+    }
 
-    /// Gets in once more, with evidence that works again, or with a join token that was not needed at the start.
+    /// Whether the identity has ended and only a new token would help.
+    var needsToken: Bool { !hasWayIn && (identity.map { $0.validity.upperBound <= clock.now } ?? false) }
+
+    /// Gets in once more, with a proof that works again, or with a join token that was not needed at the start.
     ///
     /// - Returns: Whether it worked.
     func rejoinIfPossible() async -> Bool {
-        guard evidence != nil else { return false }
-        if !canReattest, !hasSpareEvidence.exchange(false, ordering: .relaxed) { return false }
+        guard hasWayIn else { return false }
         do {
-            try await rejoin()
+            try await comeIn()
             return true
         } catch {
             logger.warning("joining again failed", metadata: ["error": "\(error)"])
@@ -129,19 +159,97 @@ final class IssuerLink<Transport: ClientTransport>: Sendable {
         }
     }
 
-    private func rejoin() async throws {
-        guard let evidence else { return }
-        let key = P256.Signing.PrivateKey()
-        try await adopt(
-            try await issuer.attest(evidence, csr: SigningRequestMaker.request(signedBy: key)), key: key)
+    /// Registers the key by which this node comes back, once for each issuer and ID.
+    ///
+    /// - Throws: ``IssuerClientError``, and what the file system throws.
+    func registerNodeKeyIfNeeded() async throws {
+        guard let store, let identity, !identity.canReattest, registersNodeKey.load(ordering: .relaxed) else { return }
+        if let prover, isRepeatable(prover) { return }
+        let known = nodeKey.withLock { $0 }
+        guard known?.agentID != identity.id else { return }
+        // Written before anybody knows it: a key that is registered and lost would be of no use.
+        var key = known ?? NodeKey(key: P256.Signing.PrivateKey(), agentID: nil)
+        if known == nil {
+            try store.save(key)
+            nodeKey.withLock { [key] in $0 = key }
+        }
+        do {
+            try await issuer.registerNodeKey(
+                publicKey: key.publicKey, signature: try key.registration(of: identity.id))
+        } catch IssuerClientError.refused(let detail) {
+            registersNodeKey.store(false, ordering: .relaxed)
+            logger.info(
+                "issuer keeps no node keys; an agent that sleeps past its svid needs a new token",
+                metadata: ["error": "\(detail)"])
+            return
+        }
+        key.agentID = identity.id
+        try store.save(key)
+        nodeKey.withLock { [key] in $0 = key }
+        logger.info("node key registered", metadata: ["agent.id": "\(identity.id)"])
     }
 
-    private func adopt(_ chain: [[UInt8]], key: P256.Signing.PrivateKey) async throws {
+    private var hasWayIn: Bool {
+        hasProof.load(ordering: .relaxed) || nodeKey.withLock { $0?.agentID != nil }
+    }
+
+    private func isRepeatable(_ prover: any NodeProver) -> Bool { prover.type != JoinTokenProver.type }
+
+    /// Gets in by whatever works: the node's key before a token, which works once.
+    private func comeIn() async throws {
+        var refusal: IssuerClientError?
+        if let known = nodeKey.withLock({ $0 }), let agentID = known.agentID {
+            let key = P256.Signing.PrivateKey()
+            let prover = NodeKeyProver(
+                key: known.key, agentID: agentID, agentKey: Array(key.publicKey.derRepresentation))
+            do {
+                try await attest(by: prover, key: key)
+                logger.info("agent came back by its node key", metadata: ["agent.id": "\(agentID)"])
+                return
+            } catch IssuerClientError.unavailable(let detail) {
+                throw IssuerClientError.unavailable(detail: detail)
+            } catch let error as IssuerClientError {
+                logger.warning("issuer refuses the node key", metadata: ["error": "\(error)"])
+                refusal = error
+            }
+        }
+        guard let prover, hasProof.load(ordering: .relaxed) else {
+            throw IssuerClientError.agentRefused(detail: refusal.map { "\($0)" } ?? "no proof is left")
+        }
+        try await attest(by: prover)
+        logger.info("agent joined", metadata: ["agent.id": "\(identity?.id.description ?? "")"])
+    }
+
+    private func attest(by prover: any NodeProver) async throws {
+        guard !isRepeatable(prover) else {
+            return try await attest(by: prover, key: P256.Signing.PrivateKey())
+        }
+        let key: P256.Signing.PrivateKey
+        if let store { key = try store.joinKey() } else { key = P256.Signing.PrivateKey() }
+        do {
+            try await attest(by: prover, key: key)
+        } catch IssuerClientError.badRequest(let detail) {
+            // The token has been used, or has ended; neither will change.
+            hasProof.store(false, ordering: .relaxed)
+            throw IssuerClientError.badRequest(detail: detail)
+        }
+        hasProof.store(false, ordering: .relaxed)
+        try store?.forgetJoinKey()
+    }
+
+    private func attest(by prover: any NodeProver, key: P256.Signing.PrivateKey) async throws {
+        let answer = try await issuer.attest(prover, csr: SigningRequestMaker.request(signedBy: key))
+        try await adopt(answer.chain, key: key, canReattest: answer.canReattest)
+    }
+
+    private func adopt(_ chain: [[UInt8]], key: P256.Signing.PrivateKey, canReattest: Bool) async throws {
         var entropy = SystemEntropy()
-        let identity = try NodeIdentity(chain: chain, key: key, now: clock.now, using: &entropy)
+        let identity = try NodeIdentity(
+            chain: chain, key: key, canReattest: canReattest, now: clock.now, using: &entropy)
         // Kept before it is used: from its first use on, the issuer takes no other.
         try store?.save(identity)
         if let transport = try await makeTransport(identity) { client.rotate(to: transport) }
+        presentsIdentity.store(true, ordering: .relaxed)
         current.withLock { $0 = identity }
     }
 }

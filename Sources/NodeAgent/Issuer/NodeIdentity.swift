@@ -11,21 +11,31 @@ struct NodeIdentity: Sendable {
     let id: SPIFFEID
     let tls: TLSIdentity
     let validity: Range<Date>
-    let renewal: RenewalPlan
+    private(set) var renewal: RenewalPlan
+    let authorityKeyID: String
+    /// Whether the issuer wants the proof again, instead of a renewal.
+    let canReattest: Bool
 
     /// Judges what the issuer sent for a key of this agent.
     init(
-        chain: [[UInt8]], key: P256.Signing.PrivateKey, now: Date, using entropy: inout some Entropy
+        chain: [[UInt8]], key: P256.Signing.PrivateKey, canReattest: Bool, now: Date, using entropy: inout some Entropy
     ) throws {
         let leaf = try IssuedChain.leaf(of: chain, key: key)
         id = leaf.id
         tls = TLSIdentity(chain: chain, key: SecretBytes(key.derRepresentation))
         validity = leaf.validity
+        authorityKeyID = leaf.authorityKeyID
+        self.canReattest = canReattest
         renewal = RenewalPlan(arrived: now, end: leaf.validity.upperBound, using: &entropy)
     }
 }
 
 extension NodeIdentity {
+    /// Brings the renewal forward.
+    mutating func hasten(now: Date, within spread: TimeInterval, using entropy: inout some RandomNumberGenerator) {
+        renewal.hasten(now: now, within: spread, using: &entropy)
+    }
+
     /// Whether one of a bundle's authorities signed it.
     func isIssued(by bundle: TrustBundle) -> Bool {
         guard let der = tls.chain.first, let leaf = try? DERConcatenation.certificate(in: der[...]) else {
@@ -44,6 +54,8 @@ struct NodeIdentityStore: Sendable {
 
     private var identityPath: String { folder.file("agent-svid.json") }
     private var bundlePath: String { folder.file("bundle.json") }
+    private var joinKeyPath: String { folder.file("join-key.der") }
+    private var nodeKeyPath: String { folder.file("node-key.json") }
 
     /// The identity of the last run, if there is one.
     ///
@@ -58,7 +70,7 @@ struct NodeIdentityStore: Sendable {
             var entropy = SystemEntropy()
             return try NodeIdentity(
                 chain: chain.map { Array($0) }, key: try P256.Signing.PrivateKey(derRepresentation: key),
-                now: now, using: &entropy)
+                canReattest: object?["reattestable"] == .bool(true), now: now, using: &entropy)
         } catch {
             throw Failure(
                 .refused, "\(identityPath) cannot be read back",
@@ -70,8 +82,50 @@ struct NodeIdentityStore: Sendable {
         let document: JSONValue = .members([
             "chain": .array(identity.tls.chain.map { .string(Data($0).base64EncodedString()) }),
             "key": .string(Data(identity.tls.key.exposed).base64EncodedString()),
+            "reattestable": .bool(identity.canReattest),
         ])
         try files.replace(identityPath, with: Array(document.compactText.utf8), mode: 0o600)
+    }
+
+    /// The key with which this node asked to join and has had no answer yet; drawn where there is none.
+    ///
+    /// An issuer that used up a join token for it gives the answer once more, to this key alone.
+    func joinKey() throws -> P256.Signing.PrivateKey {
+        if let contents = try files.read(joinKeyPath, limit: Self.maximumLength),
+            let key = try? P256.Signing.PrivateKey(derRepresentation: contents)
+        {
+            return key
+        }
+        let key = P256.Signing.PrivateKey()
+        try files.replace(joinKeyPath, with: Array(key.derRepresentation), mode: 0o600)
+        return key
+    }
+
+    /// Forgets the key of a join that was answered.
+    func forgetJoinKey() throws(FileSystemError) { try files.remove(joinKeyPath) }
+
+    /// The key by which this node may come back, if it has one.
+    ///
+    /// - Throws: ``Failure`` when the file is there but cannot be read back.
+    func loadNodeKey() throws(Failure) -> NodeKey? {
+        guard let contents = try read(nodeKeyPath) else { return nil }
+        guard let object = try? JSONValue(parsing: contents, limit: Self.maximumLength).object,
+            let der = object["key"]?.string.flatMap({ Data(base64Encoded: $0) }),
+            let key = try? P256.Signing.PrivateKey(derRepresentation: der)
+        else {
+            throw Failure(
+                .refused, "\(nodeKeyPath) cannot be read back",
+                hint: "remove it; the agent registers another key once it has joined")
+        }
+        return NodeKey(key: key, agentID: object["agent_id"]?.string.flatMap { try? SPIFFEID($0) })
+    }
+
+    func save(_ nodeKey: NodeKey) throws(FileSystemError) {
+        let document: JSONValue = .members([
+            "key": .string(nodeKey.key.derRepresentation.base64EncodedString()),
+            "agent_id": nodeKey.agentID.map { .string("\($0)") } ?? .null,
+        ])
+        try files.replace(nodeKeyPath, with: Array(document.compactText.utf8), mode: 0o600)
     }
 
     /// The bundle of the last run, if there is one.

@@ -42,7 +42,7 @@ final class SVIDSupply: Sendable {
     /// A token from the cache, while it is in the first half of its life.
     func cachedJWTSVID(for entry: AuthorizedEntry, audience: [String]) -> HeldJWTSVID? {
         guard !entry.includesJTI else { return nil }
-        let key = JWTCache.Key(entryID: entry.id, entryRevision: entry.revision, audience: audience)
+        let key = JWTCache.Key(slot: entry.slot, entryRevision: entry.revision, audience: audience)
         return state.withJWTs { $0.fresh(key, now: clock.now) }
     }
 
@@ -50,10 +50,12 @@ final class SVIDSupply: Sendable {
     ///
     /// - Throws: `CallStatus` for the caller.
     func jwtSVID(for entry: AuthorizedEntry, audience: [String]) async throws(CallStatus) -> HeldJWTSVID {
-        let key = JWTCache.Key(entryID: entry.id, entryRevision: entry.revision, audience: audience)
+        let key = JWTCache.Key(slot: entry.slot, entryRevision: entry.revision, audience: audience)
         do {
-            let svid = try await issuer.jwtSVID(entryID: entry.id, audience: audience)
-            if !entry.includesJTI { state.withJWTs { $0.insert(svid, for: key) } }
+            let svid = try await issuer.jwtSVID(slot: entry.slot, audience: audience)
+            // One that was under way while its key was tainted is not kept.
+            let isTainted = svid.keyID.map { state.view.tainted.keyIDs.contains($0) } ?? false
+            if !entry.includesJTI, !isTainted { state.withJWTs { $0.insert(svid, for: key) } }
             return svid
         } catch {
             if !entry.includesJTI, let usable = state.withJWTs({ $0.usable(key, now: clock.now) }) { return usable }
@@ -64,7 +66,7 @@ final class SVIDSupply: Sendable {
             case .badRequest(let detail): throw CallStatus(.invalidArgument, "JWT-SVID refused: \(detail)")
             // The entry went away between the look-up and the call.
             case .notEntitled: throw CallRefusal.noEntry.status()
-            case .refused, .unavailable, .agentRefused, .badAnswer:
+            case .refused, .unavailable, .agentRefused, .mustReattest, .unproven, .badAnswer:
                 throw CallRefusal.notReady.status("JWT-SVIDs are not available; retry later")
             }
         }
@@ -89,8 +91,8 @@ final class SVIDSupply: Sendable {
     private func issue(for entries: [AuthorizedEntry]) async throws(IssuerClientError) {
         try await issuing.pass { () async throws(IssuerClientError) in
             // Whoever was ahead may have issued them meanwhile.
-            let present = Set(self.held(entries, in: self.state.view).map(\.entry.id))
-            try await self.request(entries.filter { !present.contains($0.id) })
+            let present = Set(self.held(entries, in: self.state.view).map(\.entry.slot))
+            try await self.request(entries.filter { !present.contains($0.slot) })
         }
     }
 
@@ -100,7 +102,7 @@ final class SVIDSupply: Sendable {
     ) -> [(entry: AuthorizedEntry, svid: HeldX509SVID)] {
         let now = clock.now
         return entries.compactMap { entry in
-            guard let svid = view.svids[entry.id], svid.entryRevision == entry.revision, svid.validity.contains(now)
+            guard let svid = view.svids[entry.slot], svid.entryRevision == entry.revision, svid.validity.contains(now)
             else { return nil }
             return (entry, svid)
         }
@@ -111,19 +113,20 @@ final class SVIDSupply: Sendable {
         while !rest.isEmpty {
             let batch = Array(rest.prefix(Self.batch))
             rest = rest.dropFirst(Self.batch)
-            var keys: [P256.Signing.PrivateKey] = []
-            var requests: [(entryID: String, csr: [UInt8])] = []
+            var keys: [WorkloadKey] = []
+            var requests: [(slot: SVIDSlot, csr: [UInt8])] = []
             for entry in batch {
-                let key = P256.Signing.PrivateKey()
-                guard let csr = try? SigningRequestMaker.request(signedBy: key) else {
+                guard let key = try? WorkloadKey(entry.conditions.keyType ?? .ecP256),
+                    let csr = try? SigningRequestMaker.request(signedBy: key.certificateKey)
+                else {
                     throw .badAnswer(detail: "cannot make a signing request")
                 }
                 keys.append(key)
-                requests.append((entry.id, csr))
+                requests.append((entry.slot, csr))
             }
             let chains = try await issuer.x509SVIDs(requests)
             var entropy = SystemEntropy()
-            var issued: [String: HeldX509SVID] = [:]
+            var issued: [SVIDSlot: HeldX509SVID] = [:]
             for ((entry, key), chain) in zip(zip(batch, keys), chains) {
                 guard let chain else {
                     logger.warning("issuer refused an svid", metadata: ["entry.id": "\(entry.id)"])
@@ -131,7 +134,7 @@ final class SVIDSupply: Sendable {
                     continue
                 }
                 do {
-                    issued[entry.id] = try IssuedChain.svid(
+                    issued[entry.slot] = try IssuedChain.svid(
                         chain, key: key, for: entry, now: clock.now, using: &entropy)
                 } catch {
                     logger.error(
@@ -141,8 +144,14 @@ final class SVIDSupply: Sendable {
             }
             state.update { view in
                 // An entry that went away or changed meanwhile must not come back with its old identity.
-                for (id, svid) in issued where view.entries[id]?.revision == svid.entryRevision {
-                    view.svids[id] = svid
+                for (slot, svid) in issued where view.entries[slot.entryID]?.revision == svid.entryRevision {
+                    // Nor one whose process has left meanwhile.
+                    if let instance = slot.instance, view.connections[instance] == nil { continue }
+                    view.svids[slot] = svid
+                    // One that was under way while its authority was tainted is replaced with the others.
+                    guard view.tainted.authorityKeyIDs.contains(svid.authorityKeyID) else { continue }
+                    var entropy = SystemEntropy()
+                    view.svids[slot]?.hasten(now: clock.now, within: SpoiledSVIDs.shortestSpread, using: &entropy)
                 }
             }
         }
@@ -153,33 +162,41 @@ final class SVIDSupply: Sendable {
 enum IssuedChain {
     /// Judges a chain against what was asked for: the entry's name and the key that stayed here.
     static func svid(
-        _ chain: [[UInt8]], key: P256.Signing.PrivateKey, for entry: AuthorizedEntry, now: Date,
+        _ chain: [[UInt8]], key: WorkloadKey, for entry: AuthorizedEntry, now: Date,
         using entropy: inout some Entropy
     ) throws -> HeldX509SVID {
-        let leaf = try leaf(of: chain, key: key)
+        let leaf = try leaf(of: chain, key: key.certificateKey.publicKey)
         guard leaf.id == entry.spiffeID else {
             throw SPIFFEError(.invalidX509SVID, "it names \(leaf.id) instead of \(entry.spiffeID)")
         }
         return HeldX509SVID(
             spiffeID: leaf.id, entryRevision: entry.revision, chain: chain.flatMap { $0 },
-            key: SecretBytes(key.derRepresentation), validity: leaf.validity,
-            renewal: RenewalPlan(arrived: now, end: leaf.validity.upperBound, using: &entropy))
+            key: key.pkcs8, validity: leaf.validity,
+            renewal: RenewalPlan(arrived: now, end: leaf.validity.upperBound, using: &entropy),
+            authorityKeyID: leaf.authorityKeyID)
     }
 
     /// Judges a chain's leaf by the profile and against the key.
     static func leaf(
         of chain: [[UInt8]], key: P256.Signing.PrivateKey
-    ) throws -> (id: SPIFFEID, validity: Range<Date>) {
+    ) throws -> (id: SPIFFEID, validity: Range<Date>, authorityKeyID: String) {
+        try leaf(of: chain, key: Certificate.PublicKey(key.publicKey))
+    }
+
+    private static func leaf(
+        of chain: [[UInt8]], key: Certificate.PublicKey
+    ) throws -> (id: SPIFFEID, validity: Range<Date>, authorityKeyID: String) {
         let certificates = try chain.map { try DERConcatenation.certificate(in: $0[...]) }
         guard let leaf = certificates.first else { throw SPIFFEError(.invalidX509SVID, "chain is empty") }
         let id = try X509SVIDProfile.checkLeaf(leaf)
         for intermediate in certificates.dropFirst() { try X509SVIDProfile.checkIntermediate(intermediate) }
-        guard leaf.publicKey == Certificate.PublicKey(key.publicKey) else {
+        guard leaf.publicKey == key else {
             throw SPIFFEError(.invalidPrivateKey, "it is for another key")
         }
         guard leaf.notValidBefore < leaf.notValidAfter else {
             throw SPIFFEError(.outsideValidity, "it is never valid")
         }
-        return (id, leaf.notValidBefore..<leaf.notValidAfter)
+        let above = try certificates.last?.extensions.authorityKeyIdentifier?.keyIdentifier
+        return (id, leaf.notValidBefore..<leaf.notValidAfter, Hex.encode(above ?? []))
     }
 }

@@ -79,6 +79,7 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
             do {
                 if try await link.renewIfDue() { following.withLock { $0.rotated?.finish() } }
                 try await sync()
+                try await link.registerNodeKeyIfNeeded()
                 pause = .milliseconds(200)
                 refusals = 0
                 if isFirst {
@@ -114,20 +115,31 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
     private func sync() async throws {
         let announced = following.withLock { $0.announced }
         let entries = try await link.issuer.authorizedEntries(held: state.view.entries)
-        let bundle = try await link.issuer.bundle()
+        let (bundle, tainted) = try await link.issuer.bundle()
+        let federated = try await link.issuer.federatedBundles(
+            of: Set(entries.values.flatMap(\.federatesWith)), held: state.view.federated)
         let now = clock.now
-        let (isNewBundle, isNewContent) = (bundle != state.view.bundle, entries != state.view.entries)
+        let isNewBundle = bundle != state.view.bundle || tainted != state.view.tainted
+        let isNewContent = entries != state.view.entries || federated != state.view.federated
         if isNewBundle {
             trust.replace(bundle)
             try store?.save(bundle)
+        }
+        let spoiled = isNewBundle ? SpoiledSVIDs(tainted: tainted, bundle: bundle, held: state.view.svids.count) : nil
+        if let spoiled {
+            link.replaceSigned(by: spoiled, now: now)
+            state.withJWTs { $0.drop(tainted: tainted.keyIDs, published: Set(bundle.jwt.authorities.keys)) }
         }
         if isNewBundle || isNewContent {
             // Withdrawn entries are gone at once, before anything new is asked for.
             state.update { view in
                 view.bundle = bundle
+                view.federated = federated
+                view.tainted = tainted
                 view.entries = entries
                 view.matcher = EntryMatcher(entries.values)
-                view.svids = view.svids.filter { entries[$0.key] != nil }
+                view.svids = view.svids.filter { entries[$0.key.entryID]?.entry(in: $0.key) != nil }
+                spoiled?.hasten(&view.svids, now: now)
                 view.lastSync = now
             }
             state.withJWTs { $0.retain(entries: entries.mapValues(\.revision), now: now) }
@@ -220,6 +232,7 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
         }
         state.update { view in
             view.entries = [:]
+            view.federated = [:]
             view.matcher = EntryMatcher()
             view.svids = [:]
             view.lastSync = nil

@@ -83,7 +83,7 @@ package enum SelectorAdvice {
             $0.minimumAssurance = UInt32(miss.entry.minimumAssurance.number)
             $0.assuranceMissing = miss.shortfall != nil
             $0.jitWouldDo = miss.shortfall?.isOnlyJIT ?? false
-            $0.other = miss.hasExpired ? ["has expired"] : []
+            $0.other = (miss.hasExpired ? ["has expired"] : []) + miss.failures
             $0.missingSelectors = miss.missing.map { selector in
                 let found = counterparts(of: selector, in: examination.judgement.attestation.selectors)
                 return .with {

@@ -18,18 +18,35 @@ package enum Base64URL {
     package static func encode(_ bytes: some Collection<UInt8>) -> String {
         var output: [UInt8] = []
         output.reserveCapacity((bytes.count * 4 + 2) / 3)
-        var buffer: UInt32 = 0
-        var bits = 0
-        for byte in bytes {
-            buffer = (buffer << 8) | UInt32(byte)
-            bits += 8
-            while bits >= 6 {
-                bits -= 6
-                output.append(alphabet[Int((buffer >> UInt32(bits)) & 0x3F)])
-            }
-        }
-        if bits > 0 { output.append(alphabet[Int((buffer << UInt32(6 - bits)) & 0x3F)]) }
+        append(bytes, to: &output)
         return String(decoding: output, as: UTF8.self)
+    }
+
+    /// Encodes bytes at the end of a buffer.
+    package static func append(_ bytes: some Collection<UInt8>, to output: inout [UInt8]) {
+        if bytes.withContiguousStorageIfAvailable({ append($0.span, to: &output) }) == nil {
+            append(Array(bytes).span, to: &output)
+        }
+    }
+
+    private static func append(_ bytes: Span<UInt8>, to output: inout [UInt8]) {
+        let alphabet = alphabet
+        var position = 0
+        while position + 3 <= bytes.count {
+            let group = UInt32(bytes[position]) << 16 | UInt32(bytes[position + 1]) << 8 | UInt32(bytes[position + 2])
+            output.append(alphabet[Int(group >> 18)])
+            output.append(alphabet[Int(group >> 12 & 0x3F)])
+            output.append(alphabet[Int(group >> 6 & 0x3F)])
+            output.append(alphabet[Int(group & 0x3F)])
+            position += 3
+        }
+        guard position < bytes.count else { return }
+        let first = UInt32(bytes[position])
+        let second = position + 1 < bytes.count ? UInt32(bytes[position + 1]) : 0
+        let group = first << 16 | second << 8
+        output.append(alphabet[Int(group >> 18)])
+        output.append(alphabet[Int(group >> 12 & 0x3F)])
+        if position + 1 < bytes.count { output.append(alphabet[Int(group >> 6 & 0x3F)]) }
     }
 
     /// Decodes strictly: no padding, no white space, no stray bits at the end.

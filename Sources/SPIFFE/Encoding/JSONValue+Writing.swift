@@ -1,66 +1,80 @@
 extension JSONValue {
     /// Writes the value without white space.
-    package var compactText: String {
-        var output = ""
+    package var compactText: String { String(decoding: compactBytes, as: UTF8.self) }
+
+    /// The same as UTF-8.
+    package var compactBytes: [UInt8] {
+        var output: [UInt8] = []
+        output.reserveCapacity(256)
         write(to: &output, indent: nil)
         return output
     }
 
     /// Writes the value for people, two spaces a level.
     package var prettyText: String {
-        var output = ""
+        var output: [UInt8] = []
         write(to: &output, indent: 0)
-        return output
+        return String(decoding: output, as: UTF8.self)
     }
 
-    private func write(to output: inout String, indent: Int?) {
+    private func write(to output: inout [UInt8], indent: Int?) {
         switch self {
-        case .null: output += "null"
-        case .bool(let value): output += value ? "true" : "false"
-        case .number(let text): output += text
+        case .null: output += "null".utf8
+        case .bool(let value): output += (value ? "true" : "false").utf8
+        case .number(let text): output += text.utf8
         case .string(let text): Self.write(text, to: &output)
         case .array(let elements):
-            Self.write(elements, open: "[", close: "]", to: &output, indent: indent) { element, output, indent in
-                element.write(to: &output, indent: indent)
+            output.append(UInt8(ascii: "["))
+            for (index, element) in elements.enumerated() {
+                Self.separate(index, to: &output, indent: indent)
+                element.write(to: &output, indent: indent.map { $0 + 1 })
             }
+            Self.close("]", isEmpty: elements.isEmpty, to: &output, indent: indent)
         case .object(let object):
-            Self.write(Array(object), open: "{", close: "}", to: &output, indent: indent) { member, output, indent in
+            output.append(UInt8(ascii: "{"))
+            var index = 0
+            for member in object {
+                Self.separate(index, to: &output, indent: indent)
                 Self.write(member.name, to: &output)
-                output += indent == nil ? ":" : ": "
-                member.value.write(to: &output, indent: indent)
+                output += (indent == nil ? ":" : ": ").utf8
+                member.value.write(to: &output, indent: indent.map { $0 + 1 })
+                index += 1
             }
+            Self.close("}", isEmpty: index == 0, to: &output, indent: indent)
         }
     }
 
-    private static func write<Element>(
-        _ elements: [Element], open: String, close: String, to output: inout String, indent: Int?,
-        each write: (Element, inout String, Int?) -> Void
-    ) {
-        output += open
-        for (index, element) in elements.enumerated() {
-            if index > 0 { output += "," }
-            if let indent { output += "\n" + String(repeating: "  ", count: indent + 1) }
-            write(element, &output, indent.map { $0 + 1 })
-        }
-        if let indent, !elements.isEmpty { output += "\n" + String(repeating: "  ", count: indent) }
-        output += close
+    /// Writes what stands before an element.
+    private static func separate(_ index: Int, to output: inout [UInt8], indent: Int?) {
+        if index > 0 { output.append(UInt8(ascii: ",")) }
+        if let indent { startLine(to: &output, indent: indent + 1) }
     }
 
-    private static func write(_ text: String, to output: inout String) {
-        output += "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": output += "\\\""
-            case "\\": output += "\\\\"
-            case "\n": output += "\\n"
-            case "\r": output += "\\r"
-            case "\t": output += "\\t"
-            case "\u{0}"..<"\u{20}", "\u{7F}":
-                let hex = String(scalar.value, radix: 16)
-                output += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
-            default: output.unicodeScalars.append(scalar)
+    private static func close(_ bracket: Unicode.Scalar, isEmpty: Bool, to output: inout [UInt8], indent: Int?) {
+        if let indent, !isEmpty { startLine(to: &output, indent: indent) }
+        output.append(UInt8(ascii: bracket))
+    }
+
+    private static func startLine(to output: inout [UInt8], indent: Int) {
+        output.append(UInt8(ascii: "\n"))
+        output.append(contentsOf: repeatElement(UInt8(ascii: " "), count: indent * 2))
+    }
+
+    private static func write(_ text: String, to output: inout [UInt8]) {
+        output.append(UInt8(ascii: "\""))
+        for byte in text.utf8 {
+            switch byte {
+            case UInt8(ascii: "\""): output += "\\\"".utf8
+            case UInt8(ascii: "\\"): output += "\\\\".utf8
+            case UInt8(ascii: "\n"): output += "\\n".utf8
+            case UInt8(ascii: "\r"): output += "\\r".utf8
+            case UInt8(ascii: "\t"): output += "\\t".utf8
+            case 0..<0x20, 0x7F:
+                let hex = String(byte, radix: 16)
+                output += ("\\u" + String(repeating: "0", count: 4 - hex.count) + hex).utf8
+            default: output.append(byte)
             }
         }
-        output += "\""
+        output.append(UInt8(ascii: "\""))
     }
 }

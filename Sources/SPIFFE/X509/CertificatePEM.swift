@@ -1,8 +1,8 @@
 internal import SwiftASN1
-internal import X509
+package import X509
 
 /// Certificates as PEM text, bounded like those in DER.
-enum CertificatePEM {
+package enum CertificatePEM {
     /// The longest text read, in bytes.
     static let maximumLength = 4 << 20
 
@@ -13,7 +13,7 @@ enum CertificatePEM {
     ///   - code: What a refusal is about.
     /// - Returns: The certificates, in order.
     /// - Throws: ``SPIFFEError`` with the code given.
-    static func certificates(
+    package static func certificates(
         in text: String, code: SPIFFEError.Code
     ) throws(SPIFFEError) -> [Certificate] {
         guard text.utf8.count <= maximumLength else {

@@ -1,9 +1,21 @@
 package import Crypto
 internal import SwiftASN1
-internal import X509
+package import X509
 
 /// Makes signing requests that convey a key and nothing else.
 package enum SigningRequestMaker {
+    /// Makes a PKCS#10 request with a key of any kind.
+    ///
+    /// - Parameter key: The key; it signs the request to prove possession.
+    /// - Returns: DER.
+    /// - Throws: When the request cannot be signed or serialized.
+    package static func request(signedBy key: Certificate.PrivateKey) throws -> [UInt8] {
+        try serialized(
+            CertificateSigningRequest(
+                version: .v1, subject: try DistinguishedName { OrganizationName("Mintmark SVID") }, privateKey: key,
+                attributes: CertificateSigningRequest.Attributes([])))
+    }
+
     /// Makes a PKCS#10 request.
     ///
     /// - Parameters:
@@ -24,6 +36,10 @@ package enum SigningRequestMaker {
             version: .v1, subject: try DistinguishedName { OrganizationName("Mintmark SVID") },
             privateKey: privateKey, attributes: CertificateSigningRequest.Attributes(attributes),
             signatureAlgorithm: .ecdsaWithSHA256)
+        return try serialized(request)
+    }
+
+    private static func serialized(_ request: CertificateSigningRequest) throws -> [UInt8] {
         var serializer = DER.Serializer()
         try serializer.serialize(request)
         return serializer.serializedBytes

@@ -68,7 +68,7 @@ struct VerificationListener: Service, CustomStringConvertible {
 
     private var address: BindAddress {
         switch endpoint {
-        case .unix(let path, mode: _): .unixDomainSocket(path: path.staging)
+        case .unix(let path, mode: _, group: _): .unixDomainSocket(path: path.staging)
         case .tcp(let host, let port): .hostname(host, port: port)
         }
     }
@@ -78,7 +78,7 @@ struct VerificationListener: Service, CustomStringConvertible {
     /// - Returns: Where to connect.
     private func publish(_ channel: any Channel) throws(Failure) -> String {
         switch endpoint {
-        case .unix(let path, let mode):
+        case .unix(let path, let mode, group: _):
             try path.publish(mode: mode)
             return path.path
         case .tcp(let host, let port):

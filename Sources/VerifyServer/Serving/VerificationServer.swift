@@ -27,7 +27,7 @@ package struct VerificationServer: Sendable {
         listening: ListeningEndpoint, endpoint: WorkloadEndpoint, judge: RequestJudge, clock: any WallClock,
         logger: Logger
     ) throws(Failure) {
-        if case .unix(let path, mode: _) = listening { try path.refuseIfTaken() }
+        if case .unix(let path, mode: _, group: _) = listening { try path.refuseIfTaken() }
         let shelf = BundleShelf()
         self.listening = listening
         self.logger = logger
@@ -57,6 +57,6 @@ package struct VerificationServer: Sendable {
 
     /// Removes the Unix socket.
     package func close() {
-        if case .unix(let path, mode: _) = listening { path.remove() }
+        if case .unix(let path, mode: _, group: _) = listening { path.remove() }
     }
 }

@@ -1,0 +1,122 @@
+package import Foundation
+internal import Platform
+internal import Synchronization
+
+/// What each caller has left, so that nobody can use up what is another's.
+package final class CallBudgets: Sendable {
+    /// What became of calls that draw on one budget.
+    package struct Counters: Hashable, Sendable {
+        package var admitted: UInt64 = 0
+        package var refused: UInt64 = 0
+        /// Of the admitted and refused, those of callers that were not told apart.
+        package var shared: UInt64 = 0
+        package var trackedCallers = 0
+
+        package init() {}
+    }
+
+    /// A call came too soon.
+    package struct Exhausted: Error, Hashable {
+        package let budget: MethodRule.Budget
+        /// When the same call would be admitted, if nothing else came.
+        package let retryAfter: Duration
+    }
+
+    private struct Bucket {
+        var level: Double
+        var filledAt: Date
+    }
+
+    private struct Ledger {
+        var buckets: [String: Bucket] = [:]
+        var overflow: Bucket?
+        var sweptAt: Date?
+        var counters = Counters()
+    }
+
+    package let limits: CallLimits
+    private let ledgers: Mutex<[MethodRule.Budget: Ledger]>
+
+    package init(_ limits: CallLimits) {
+        self.limits = limits
+        ledgers = Mutex([:])
+    }
+
+    /// What became of calls so far.
+    package var counters: [MethodRule.Budget: Counters] {
+        ledgers.withLock { ledgers in
+            ledgers.mapValues { ledger in
+                var counters = ledger.counters
+                counters.trackedCallers = ledger.buckets.count
+                return counters
+            }
+        }
+    }
+
+    /// Takes from a caller's budget.
+    ///
+    /// A cost above the burst needs a full bucket and is owed afterwards.
+    ///
+    /// - Parameters:
+    ///   - cost: Units; nothing is taken when the call is refused.
+    ///   - budget: Which budget.
+    ///   - caller: Whose.
+    ///   - now: The time; a clock that went back fills nothing.
+    /// - Throws: ``Exhausted``.
+    package func charge(
+        _ cost: Int, to budget: MethodRule.Budget, of caller: String, now: Date
+    ) throws(Exhausted) {
+        guard let rate = limits.rates[budget], cost > 0 else { return }
+        let wait: TimeInterval? = ledgers.withLock { ledgers in
+            var ledger = ledgers[budget] ?? Ledger()
+            defer { ledgers[budget] = ledger }
+            let isKnown = ledger.buckets[caller] != nil || Self.makesRoom(in: &ledger, limits, rate, now)
+            var bucket =
+                (isKnown ? ledger.buckets[caller] : ledger.overflow) ?? Bucket(level: rate.burst, filledAt: now)
+            if !isKnown { ledger.counters.shared &+= 1 }
+            let elapsed = max(0, now.timeIntervalSince(bucket.filledAt))
+            bucket.level = min(rate.burst, bucket.level + elapsed * rate.perSecond)
+            bucket.filledAt = now
+            let needed = min(Double(cost), rate.burst)
+            let isAdmitted = bucket.level >= needed
+            if isAdmitted {
+                bucket.level -= Double(cost)
+                ledger.counters.admitted &+= 1
+            } else {
+                ledger.counters.refused &+= 1
+            }
+            if isKnown { ledger.buckets[caller] = bucket } else { ledger.overflow = bucket }
+            return isAdmitted ? nil : (needed - bucket.level) / rate.perSecond
+        }
+        guard let wait else { return }
+        throw Exhausted(
+            budget: budget, retryAfter: .milliseconds(Int64(min(max(1, (wait * 1000).rounded(.up)), 3.6e6))))
+    }
+
+    /// Forgets callers that have their whole budget again: only of them nothing is lost.
+    ///
+    /// Whoever has spent something is never forgotten, or a flood of names would give a spent budget back.
+    private static func makesRoom(
+        in ledger: inout Ledger, _ limits: CallLimits, _ rate: CallLimits.Rate, _ now: Date
+    ) -> Bool {
+        if ledger.buckets.count < limits.trackedCallers { return true }
+        // A sweep looks at every caller, so there is one a second at most.
+        if let sweptAt = ledger.sweptAt, now < sweptAt + 1, now >= sweptAt { return false }
+        ledger.sweptAt = now
+        ledger.buckets = ledger.buckets.filter { _, bucket in
+            bucket.level + max(0, now.timeIntervalSince(bucket.filledAt)) * rate.perSecond < rate.burst
+        }
+        return ledger.buckets.count < limits.trackedCallers
+    }
+}
+
+extension CallBudgets.Exhausted: CustomStringConvertible {
+    package var description: String {
+        "the \(budget.rawValue) budget of this caller is used up; try again in \(retryAfter.milliseconds) ms"
+    }
+}
+
+extension Duration {
+    /// Whole milliseconds, rounded towards zero.
+    package var milliseconds: Int64 { components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000 }
+}

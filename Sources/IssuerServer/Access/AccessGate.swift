@@ -1,0 +1,206 @@
+internal import Foundation
+internal import GRPCCore
+internal import GRPCProtobuf
+internal import IssuerDomain
+internal import LinuxKernel
+internal import Logging
+internal import Platform
+internal import SPIFFE
+internal import SwiftProtobuf
+
+/// The one place where calls come in: who may, how often, with whose consent, and what is written down of it.
+///
+/// A method that is not in the table is refused to everybody, so that nothing is open because somebody forgot it.
+struct AccessGate: ServerInterceptor {
+    /// Refusals of one stranger that are written down; the others are counted.
+    private static let recordedRefusals = CallLimits(
+        rates: [.attestation: .init(perSecond: 1, burst: 20)].compactMapValues { $0 }, trackedCallers: 1000)
+
+    let table: MethodTable
+    let resolution: CallerResolution
+    let budgets: CallBudgets
+    /// Where calls wait for a second person; nil when one person is enough.
+    let desk: ApprovalDesk?
+    let journal: IssuanceJournal
+    let clock: any WallClock
+    let logger: Logger
+    private let refusals = CallBudgets(Self.recordedRefusals)
+
+    init(
+        table: MethodTable = .init(), resolution: CallerResolution, budgets: CallBudgets, desk: ApprovalDesk?,
+        journal: IssuanceJournal, clock: any WallClock, logger: Logger
+    ) {
+        (self.table, self.resolution, self.budgets, self.desk) = (table, resolution, budgets, desk)
+        (self.journal, self.clock, self.logger) = (journal, clock, logger)
+    }
+
+    func intercept<Input: Sendable, Output: Sendable>(
+        request: StreamingServerRequest<Input>, context: ServerContext,
+        next:
+            @Sendable (StreamingServerRequest<Input>, ServerContext) async throws -> StreamingServerResponse<Output>
+    ) async throws -> StreamingServerResponse<Output> {
+        let method = "\(context.descriptor)"
+        guard let rule = table[method] else {
+            logger.error("a method has no row in the table of methods", metadata: ["rpc.method": "\(method)"])
+            throw RPCError(code: .permissionDenied, message: "this call is not open to anybody")
+        }
+        var entropy = SystemEntropy()
+        let requestID = RandomID.draw(using: &entropy)
+        let caller: ResolvedCaller
+        do {
+            caller = try await resolution.admit(rule, context, metadata: request.metadata, requestID: requestID)
+        } catch {
+            try await recordRefusal(error, of: rule, context, requestID: requestID)
+            throw error
+        }
+        var (context, request) = (context, request)
+        context.transportSpecific = caller
+        if rule.budget == .attestation { try charge(1, rule, caller, context) }
+        if rule.needsTwo, let desk { try await askSecondPerson(&request, of: rule, from: caller, at: desk) }
+        let recorder = rule.issues ? IssuanceRecorder(call: call(rule, caller, context), journal: journal) : nil
+        request.messages = inspected(request.messages, rule, caller, context, recorder)
+        return try await serve(request, context, scopes: caller.scopes(for: rule), recorder, next)
+    }
+
+    /// Runs the handler, and whatever it writes later, within what binds and records the call.
+    private func serve<Input: Sendable, Output: Sendable>(
+        _ request: StreamingServerRequest<Input>, _ context: ServerContext, scopes: [RegistrationScope]?,
+        _ recorder: IssuanceRecorder?,
+        _ next:
+            @Sendable (StreamingServerRequest<Input>, ServerContext) async throws -> StreamingServerResponse<Output>
+    ) async throws -> StreamingServerResponse<Output> {
+        guard scopes != nil || recorder != nil else { return try await next(request, context) }
+        @Sendable func within<Value>(_ body: () async throws -> Value) async throws -> Value {
+            do {
+                return try await RegistrationScope.$binding.withValue(scopes) {
+                    try await IssuanceTrail.$current.withValue(recorder?.trail, operation: body)
+                }
+            } catch {
+                try await recorder?.fail(error)
+                throw error
+            }
+        }
+        var response = try await within { try await next(request, context) }
+        switch response.accepted {
+        case .failure(let error): try await recorder?.fail(error)
+        case .success(var contents):
+            let producer = contents.producer
+            contents.producer = { writer in
+                try await within {
+                    try await producer(recorder.map { RPCWriter(wrapping: RecordingWriter(writer, $0)) } ?? writer)
+                }
+            }
+            response.accepted = .success(contents)
+        }
+        return response
+    }
+
+    /// The same messages, each weighed before the handler sees it.
+    private func inspected<Message: Sendable>(
+        _ messages: RPCAsyncSequence<Message, any Error>, _ rule: MethodRule, _ caller: ResolvedCaller,
+        _ context: ServerContext, _ recorder: IssuanceRecorder?
+    ) -> RPCAsyncSequence<Message, any Error> {
+        RPCAsyncSequence(
+            wrapping: messages.map { message in
+                try CallMeter.bound(message)
+                recorder?.notice(message)
+                if rule.budget == .signing || rule.budget == .reporting {
+                    try charge(CallMeter.cost(of: message), rule, caller, context)
+                }
+                return message
+            })
+    }
+
+    /// Takes from the caller's own budget; the admin socket and the agent in this process are not limited.
+    private func charge(
+        _ cost: Int, _ rule: MethodRule, _ caller: ResolvedCaller, _ context: ServerContext
+    ) throws {
+        guard let budget = rule.budget, caller.caller.isRemote else { return }
+        // Whoever holds an SVID has a budget of their own, also at calls that are open to strangers.
+        let name =
+            switch caller.principal {
+            case .stranger: "from:\(PeerAddress(context.remotePeer).prefix)"
+            case .account, .spiffeID, .subject: "\(caller.principal)"
+            }
+        do throws(CallBudgets.Exhausted) {
+            try budgets.charge(cost, to: budget, of: name, now: clock.now)
+        } catch {
+            logger.debug(
+                "call refused by budget",
+                metadata: ["budget": "\(budget.rawValue)", "caller": "\(name)", "rpc.method": "\(rule.method)"])
+            throw Self.tooSoon(error)
+        }
+    }
+
+    private static func tooSoon(_ exhausted: CallBudgets.Exhausted) -> RPCError {
+        let status = GoogleRPCStatus(
+            code: .resourceExhausted, message: exhausted.description,
+            details: [.retryInfo(delay: exhausted.retryAfter)])
+        var metadata = status.rpcErrorMetadata
+        metadata.addString("\(exhausted.retryAfter.milliseconds)", forKey: "retry-after-ms")
+        return RPCError(code: .resourceExhausted, message: exhausted.description, metadata: metadata)
+    }
+
+    /// Lets a call go on that two people want.
+    ///
+    /// - Throws: ``ApprovalRefusal`` for the first of them.
+    private func askSecondPerson<Message: Sendable>(
+        _ request: inout StreamingServerRequest<Message>, of rule: MethodRule, from caller: ResolvedCaller,
+        at desk: ApprovalDesk
+    ) async throws {
+        var messages = request.messages.makeAsyncIterator()
+        guard let message = try await messages.next(), let wire = message as? any SwiftProtobuf.Message else {
+            throw RPCError(code: .invalidArgument, message: "the request is empty")
+        }
+        let summary = IssuanceFact.cut(
+            wire.textFormatString().split(whereSeparator: \.isNewline).joined(separator: " "))
+        let other = try await desk.admit(
+            rule.method, request: try wire.serializedBytes(), summary: summary, from: caller.principal, now: clock.now,
+            using: SystemEntropy())
+        logger.notice(
+            "two people agree",
+            metadata: [
+                "rpc.method": "\(rule.method)", "request": "\(summary)", "principal": "\(caller.principal)",
+                "approver": "\(other)",
+            ])
+        request.messages = RPCAsyncSequence(
+            wrapping: AsyncThrowingStream<Message, any Error> { stream in
+                stream.yield(message)
+                stream.finish()
+            })
+    }
+
+    private func call(_ rule: MethodRule, _ caller: ResolvedCaller, _ context: ServerContext) -> IssuanceRecord.Call {
+        IssuanceRecord.Call(
+            time: clock.now, requestID: caller.requestID, callerClass: caller.callerClass,
+            principal: "\(caller.principal)", address: address(of: caller.caller, context), method: rule.method)
+    }
+
+    private func address(of caller: Caller?, _ context: ServerContext) -> String {
+        switch caller {
+        case .local(let credentials)?: "pid:\(credentials.pid)"
+        case .embedded?: "embedded"
+        case .remote?, nil: PeerAddress(context.remotePeer).description
+        }
+    }
+
+    /// Writes down that somebody asked for a credential who may not, as long as it is not a flood.
+    private func recordRefusal(
+        _ error: any Error, of rule: MethodRule, _ context: ServerContext, requestID: String
+    ) async throws {
+        guard rule.issues else { return }
+        let caller = context.transportSpecific as? Caller
+        let prefix = PeerAddress(context.remotePeer).prefix
+        do throws(CallBudgets.Exhausted) {
+            try refusals.charge(1, to: .attestation, of: prefix, now: clock.now)
+        } catch {
+            logger.debug("refusal not recorded, because of too many", metadata: ["from": "\(prefix)"])
+            return
+        }
+        let call = IssuanceRecord.Call(
+            time: clock.now, requestID: requestID, callerClass: .any,
+            principal: "\(CallerResolution.principal(of: caller, context))", address: address(of: caller, context),
+            method: rule.method)
+        try await journal.append([IssuanceRecord(call: call, fact: .denied(IssuanceRecorder.reason(of: error)))])
+    }
+}

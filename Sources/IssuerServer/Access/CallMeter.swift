@@ -1,0 +1,76 @@
+internal import GRPCCore
+internal import IssuerAPIProtos
+internal import IssuerDomain
+internal import SPIFFE
+
+/// What a request weighs, and what is known of it before it is answered.
+enum CallMeter {
+    /// Items in one batch of anything.
+    static let maximumItems = 1000
+    /// Identifiers in one request.
+    static let maximumIDs = 10_000
+
+    /// How many units of its budget a message costs: one for each signature it asks for.
+    static func cost(of message: Any) -> Int {
+        switch message {
+        case let request as Spire_Api_Server_Svid_V1_BatchNewX509SVIDRequest: request.params.count
+        case let request as Spire_Api_Server_Svid_V1_BatchNewWITSVIDRequest: request.params.count
+        case let request as Mintmark_V1_BatchNewTemplatedX509SVIDRequest: request.items.count
+        default: 1
+        }
+    }
+
+    /// Refuses a message that asks for too much at once.
+    ///
+    /// - Throws: `RPCError` InvalidArgument.
+    static func bound(_ message: Any) throws(RPCError) {
+        let (count, limit) =
+            switch message {
+            case let request as Spire_Api_Server_Entry_V1_BatchCreateEntryRequest: (request.entries.count, maximumItems)
+            case let request as Spire_Api_Server_Entry_V1_BatchUpdateEntryRequest: (request.entries.count, maximumItems)
+            case let request as Spire_Api_Server_Entry_V1_BatchDeleteEntryRequest: (request.ids.count, maximumItems)
+            case let request as Mintmark_V1_CreateEntriesRequest: (request.items.count, maximumItems)
+            case let request as Mintmark_V1_UpdateEntriesRequest: (request.items.count, maximumItems)
+            case let request as Spire_Api_Server_Entry_V1_SyncAuthorizedEntriesRequest: (request.ids.count, maximumIDs)
+            case let request as Mintmark_V1_SyncRequest: (request.ids.count, maximumIDs)
+            case let request as Spire_Api_Server_Bundle_V1_BatchCreateFederatedBundleRequest:
+                (request.bundle.count, maximumItems)
+            case let request as Spire_Api_Server_Bundle_V1_BatchUpdateFederatedBundleRequest:
+                (request.bundle.count, maximumItems)
+            case let request as Spire_Api_Server_Bundle_V1_BatchSetFederatedBundleRequest:
+                (request.bundle.count, maximumItems)
+            case let request as Spire_Api_Server_Bundle_V1_BatchDeleteFederatedBundleRequest:
+                (request.trustDomains.count, maximumItems)
+            case let request as Spire_Api_Server_Trustdomain_V1_BatchCreateFederationRelationshipRequest:
+                (request.federationRelationships.count, maximumItems)
+            case let request as Spire_Api_Server_Trustdomain_V1_BatchUpdateFederationRelationshipRequest:
+                (request.federationRelationships.count, maximumItems)
+            case let request as Spire_Api_Server_Trustdomain_V1_BatchDeleteFederationRelationshipRequest:
+                (request.trustDomains.count, maximumItems)
+            default: (0, 0)
+            }
+        guard count <= limit else {
+            throw RPCError(code: .invalidArgument, message: "a request may hold at most \(limit) items, not \(count)")
+        }
+    }
+
+    /// What a request is about, for the record of its refusal.
+    static func describe(_ message: Any, in fact: inout IssuanceFact) {
+        switch message {
+        case let request as Spire_Api_Server_Svid_V1_NewJWTSVIDRequest:
+            fact.entryID = IssuanceFact.cut(request.entryID)
+            fact.audience = request.audience.prefix(8).map { IssuanceFact.cut($0) }
+        case let request as Spire_Api_Server_Svid_V1_MintJWTSVIDRequest:
+            fact.spiffeID = try? SPIFFEID(wire: request.id, named: "SPIFFE ID")
+            fact.audience = request.audience.prefix(8).map { IssuanceFact.cut($0) }
+        case let request as Mintmark_V1_NewTemplatedJWTSVIDRequest:
+            fact.entryID = IssuanceFact.cut(request.entryID)
+            fact.audience = request.audience.prefix(8).map { IssuanceFact.cut($0) }
+        case let request as Mintmark_V1_BatchNewTemplatedX509SVIDRequest where request.items.count == 1:
+            fact.entryID = request.items.first.map { IssuanceFact.cut($0.entryID) }
+        case let request as Spire_Api_Server_Svid_V1_BatchNewX509SVIDRequest where request.params.count == 1:
+            fact.entryID = request.params.first.map { IssuanceFact.cut($0.entryID) }
+        default: return
+        }
+    }
+}

@@ -1,0 +1,105 @@
+import Foundation
+import GRPCCore
+import GRPCProtobuf
+import IssuerAPIProtos
+import IssuerDomain
+import IssuerServer
+import SPIFFE
+import SwiftProtobuf
+import Synchronization
+import TestSupport
+import Testing
+
+@Suite("Calls of which two people must agree, over the wire")
+struct TwoPersonTests {
+    private typealias Authority = Spire_Api_Server_Localauthority_V1_LocalAuthority
+    private typealias Request = Spire_Api_Server_Localauthority_V1_TaintX509AuthorityRequest
+    private typealias Response = Spire_Api_Server_Localauthority_V1_TaintX509AuthorityResponse
+
+    /// Notes whom it was asked to taint, and does nothing.
+    private final class RecordingAuthority: RegistrableRPCService {
+        let tainted = Mutex<[String]>([])
+
+        func registerMethods<Transport: ServerTransport>(with router: inout RPCRouter<Transport>) {
+            router.registerHandler(
+                forMethod: Authority.Method.TaintX509Authority.descriptor,
+                deserializer: ProtobufDeserializer<Request>(), serializer: ProtobufSerializer<Response>()
+            ) { request, _ in
+                let message = try await ServerRequest(stream: request).message
+                self.tainted.withLock { $0.append(message.authorityID) }
+                return StreamingServerResponse(single: ServerResponse(message: Response()))
+            }
+        }
+    }
+
+    private static func taint(_ id: String, by client: GRPCClient<some ClientTransport>) async throws -> RPCError.Code?
+    {
+        let request = Request.with { $0.authorityID = id }
+        return try await ending(
+            of: "\(Authority.Method.TaintX509Authority.descriptor)", by: client, message: request.serializedBytes())?
+            .code
+    }
+
+    private static func settings(lifetime: Duration?) throws -> AccessSettings {
+        AccessSettings(
+            grants: [
+                Grant(
+                    name: "keys", role: .authorityOperator,
+                    holders: [.spiffeID(try SPIFFEID("spiffe://example.org/keys"))])
+            ], approvalLifetime: lifetime)
+    }
+
+    @Test("Taint waits for a second person, who makes the same call; then it is done, once")
+    func second() async throws {
+        let authority = RecordingAuthority()
+        try await AccessServer.run(try Self.settings(lifetime: .seconds(600)), more: [authority]) { access in
+            try await access.present("/keys")
+            #expect(try await Self.taint("a", by: access.local) == .failedPrecondition)
+            #expect(try await Self.taint("a", by: access.local) == .failedPrecondition)
+            #expect(try await Self.taint("b", by: access.node) == .failedPrecondition)
+            #expect(authority.tainted.withLock { $0 }.isEmpty)
+            #expect(try await Self.taint("a", by: access.node) == nil)
+            #expect(authority.tainted.withLock { $0 } == ["a"])
+            #expect(try await Self.taint("a", by: access.node) == .failedPrecondition)
+        }
+    }
+
+    @Test("Whoever asked goes ahead once another agreed; nobody agrees with themselves, and a request ends")
+    func approval() async throws {
+        let authority = RecordingAuthority()
+        try await AccessServer.run(try Self.settings(lifetime: .seconds(600)), more: [authority]) { access in
+            try await access.present("/keys")
+            let (mine, theirs) = (
+                Mintmark_V1_Approvals.Client(wrapping: access.local),
+                Mintmark_V1_Approvals.Client(wrapping: access.node)
+            )
+            #expect(try await Self.taint("a", by: access.local) == .failedPrecondition)
+            let waiting = try await theirs.list(.init()).approvals
+            let request = try #require(waiting.first)
+            #expect(request.request == "authority_id: \"a\"")
+            #expect(request.requester.hasPrefix("uid:"))
+            try await expectCode(.permissionDenied) { _ = try await mine.approve(.with { $0.id = request.id }) }
+            #expect(try await theirs.approve(.with { $0.id = request.id }).approver == "spiffe://example.org/keys")
+            #expect(try await Self.taint("a", by: access.local) == nil)
+
+            #expect(try await Self.taint("b", by: access.local) == .failedPrecondition)
+            access.server.clock.advance(by: .seconds(600))
+            #expect(try await theirs.list(.init()).approvals.isEmpty)
+            #expect(try await Self.taint("c", by: access.local) == .failedPrecondition)
+            let last = try #require(try await theirs.list(.init()).approvals.first)
+            _ = try await theirs.deny(.with { $0.id = last.id })
+            try await expectCode(.notFound) { _ = try await theirs.deny(.with { $0.id = last.id }) }
+            #expect(authority.tainted.withLock { $0 } == ["a"])
+        }
+    }
+
+    @Test("Unless it is configured, one person is enough")
+    func one() async throws {
+        let authority = RecordingAuthority()
+        try await AccessServer.run(try Self.settings(lifetime: nil), more: [authority]) { access in
+            let code = try await Self.taint("a", by: access.local)
+            #expect(code == nil)
+            #expect(authority.tainted.withLock { $0 } == ["a"])
+        }
+    }
+}
