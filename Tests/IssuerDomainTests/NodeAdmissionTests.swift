@@ -300,6 +300,26 @@ struct NodeAliasTests {
         #expect(index.authorized(for: agent, now: Sample.start + 9).map(\.id) == ["below"])
         #expect(index.authorized(for: agent, now: Sample.start + 10).isEmpty)
     }
+
+    @Test(
+        "What does not hold yet or is disabled, the alias or the entry under it, is nobody's", arguments: [true, false])
+    func notInForce(aliasIsOff: Bool) throws {
+        var alias = try Sample.entry("alias", path: "/group", parent: "/spire/server", selectors: ["x509pop:ca:x"])
+        var below = try Sample.entry("below", path: "/web", parent: "/group")
+        var agent = try Sample.agent("one")
+        agent.selectors = try Given.selectors(["x509pop:ca:x"])
+        for isDisabled in [true, false] {
+            var details = EntryDetails()
+            if isDisabled { details.isDisabled = true } else { details.notBefore = Sample.start + 10 }
+            if aliasIsOff { alias.contents.details = details } else { below.contents.details = details }
+            let index = EntryIndex(entries: [alias, below])
+            for (offset, holds) in [(0.0, false), (10.0, !isDisabled)] {
+                let now = Sample.start + offset
+                #expect(index.authorized(for: agent, now: now).isEmpty == !holds)
+                #expect(index.isAuthorized(agent, for: below, now: now) == holds)
+            }
+        }
+    }
 }
 
 /// An issuer in memory, and nodes that want in.

@@ -5,6 +5,7 @@ package import SPIFFE
 package struct EntryIndex: Sendable {
     private(set) var byID: [String: Entry] = [:]
     private(set) var idsByParent: [SPIFFEID: Set<String>] = [:]
+    private var idsByIdentity: [SPIFFEID: Set<String>] = [:]
     private var idByKey: [EntryKey: String] = [:]
     private var idsByDigestSet: [String: Set<String>] = [:]
     /// Digest sets by name.
@@ -87,9 +88,25 @@ package struct EntryIndex: Sendable {
     ///   - now: An entry that does not hold then is nobody's.
     /// - Returns: True when the entry is among those of ``authorized(for:now:)``.
     package func isAuthorized(_ agentID: SPIFFEID, for entry: Entry, now: Date) -> Bool {
+        isAuthorized(under: [agentID], for: entry, now: now)
+    }
+
+    /// Whether whoever has all of some identities may serve one entry.
+    ///
+    /// Goes up from the entry, where there are few, and not down from the agent, where there can be thousands.
+    func isAuthorized(under identities: [SPIFFEID], for entry: Entry, now: Date) -> Bool {
         guard entry.contents.isInForce(at: now) else { return false }
-        if entry.contents.parentID == agentID { return true }
-        return authorized(for: agentID, now: now).contains { $0.id == entry.id }
+        var frontier = [entry.contents.parentID]
+        var seen: Set<SPIFFEID> = []
+        while let parent = frontier.popLast() {
+            if identities.contains(parent) { return true }
+            guard seen.insert(parent).inserted else { continue }
+            for id in idsByIdentity[parent] ?? [] {
+                guard let holder = byID[id], holder.contents.isInForce(at: now) else { continue }
+                frontier.append(holder.contents.parentID)
+            }
+        }
+        return false
     }
 
     /// Refuses contents that go by a digest set which is not there.
@@ -104,6 +121,7 @@ package struct EntryIndex: Sendable {
     private mutating func insert(_ entry: Entry) {
         byID[entry.id] = entry
         idsByParent[entry.contents.parentID, default: []].insert(entry.id)
+        idsByIdentity[entry.contents.spiffeID, default: []].insert(entry.id)
         idByKey[entry.contents.key] = entry.id
         for name in entry.contents.details.rules.digestSets { idsByDigestSet[name, default: []].insert(entry.id) }
     }
@@ -112,6 +130,8 @@ package struct EntryIndex: Sendable {
         guard let entry = byID.removeValue(forKey: id) else { return }
         idsByParent[entry.contents.parentID]?.remove(id)
         if idsByParent[entry.contents.parentID]?.isEmpty == true { idsByParent[entry.contents.parentID] = nil }
+        idsByIdentity[entry.contents.spiffeID]?.remove(id)
+        if idsByIdentity[entry.contents.spiffeID]?.isEmpty == true { idsByIdentity[entry.contents.spiffeID] = nil }
         if idByKey[entry.contents.key] == id { idByKey[entry.contents.key] = nil }
         for name in entry.contents.details.rules.digestSets {
             idsByDigestSet[name]?.remove(id)

@@ -9,7 +9,7 @@ extension EntryIndex {
     ///
     /// - Parameters:
     ///   - agent: The agent, with its node's selectors.
-    ///   - now: Aliases that have expired by then are left out.
+    ///   - now: Aliases that do not hold then are left out.
     /// - Returns: In order.
     package func aliases(of agent: AttestedAgent, now: Date) -> [SPIFFEID] {
         guard !agent.selectors.isEmpty,
@@ -18,7 +18,7 @@ extension EntryIndex {
         let selectors = Set(agent.selectors)
         var aliases: Set<SPIFFEID> = []
         for id in idsByParent[server] ?? [] {
-            guard let contents = byID[id]?.contents, contents.expiresAt.map({ $0 > now }) ?? true,
+            guard let contents = byID[id]?.contents, contents.isInForce(at: now),
                 !contents.selectors.isEmpty, selectors.isSuperset(of: contents.selectors)
             else { continue }
             aliases.insert(contents.spiffeID)
@@ -35,11 +35,8 @@ extension EntryIndex {
 
     /// Whether an agent may serve one entry; see ``authorized(for:now:)``.
     package func isAuthorized(_ agent: AttestedAgent, for entry: Entry, now: Date) -> Bool {
-        if isAuthorized(agent.id, for: entry, now: now) { return true }
-        if let expiresAt = entry.contents.expiresAt, expiresAt <= now { return false }
-        let aliases = aliases(of: agent, now: now)
-        guard !aliases.isEmpty else { return false }
-        return aliases.contains(entry.contents.parentID)
-            || authorized(under: aliases, now: now).contains { $0.id == entry.id }
+        // Most entries name the agent itself, so aliases are looked for last.
+        isAuthorized(agent.id, for: entry, now: now)
+            || isAuthorized(under: [agent.id] + aliases(of: agent, now: now), for: entry, now: now)
     }
 }

@@ -9,12 +9,9 @@ internal import SwiftProtobuf
 
 /// `spire.api.server.svid.v1.SVID`.
 struct SVIDService: Spire_Api_Server_Svid_V1_SVID.SimpleServiceProtocol {
-    /// Signing requests in one batch.
-    private static let maximumBatch = 500
-
     let access: AccessControl
     let issuer: SVIDIssuer
-    let entries: EntryRegistrar
+    let issuance: AgentIssuance
     let downstream: DownstreamAuthorities
     let clock: any WallClock
     let logger: Logger
@@ -60,49 +57,16 @@ struct SVIDService: Spire_Api_Server_Svid_V1_SVID.SimpleServiceProtocol {
     func batchNewX509SVID(
         request: Spire_Api_Server_Svid_V1_BatchNewX509SVIDRequest, context: ServerContext
     ) async throws -> Spire_Api_Server_Svid_V1_BatchNewX509SVIDResponse {
-        let agent = try await access.requireAgent(context)
-        guard request.params.count <= Self.maximumBatch else {
-            throw RPCError(code: .invalidArgument, message: "at most \(Self.maximumBatch) requests in one batch")
+        try issuance.x509SVIDs(request.params, for: await access.requireAgent(context)) { params in
+            .init(entryID: params.entryID, csr: params.csr)
         }
-        var entropy = SystemEntropy()
-        let results = request.params.map { params in
-            Spire_Api_Server_Svid_V1_BatchNewX509SVIDResponse.Result.with {
-                do throws(IssuanceError) {
-                    let entry = try authorizedEntry(params.entryID, for: agent)
-                    let svid = try issuer.x509SVID(
-                        for: entry, request: SigningRequest(der: Array(params.csr)), now: clock.now, using: &entropy)
-                    $0.status = .ok
-                    $0.svid = Spire_Api_Types_X509SVID(svid, hint: entry.contents.hint)
-                    record(
-                        "x509-svid issued", id: svid.id, lifetime: svid.lifetime,
-                        extra: [
-                            "entry.id": "\(entry.id)", "agent.id": "\(agent.id)", "svid.serial": "\(svid.serial)",
-                        ])
-                } catch {
-                    $0.status = .init(RPCError(error))
-                    refuse(error, entryID: params.entryID, agent: agent)
-                }
-            }
-        }
-        return .with { $0.results = results }
     }
 
     func newJWTSVID(
         request: Spire_Api_Server_Svid_V1_NewJWTSVIDRequest, context: ServerContext
     ) async throws -> Spire_Api_Server_Svid_V1_NewJWTSVIDResponse {
-        let agent = try await access.requireAgent(context)
-        var entropy = SystemEntropy()
-        do throws(IssuanceError) {
-            let entry = try authorizedEntry(request.entryID, for: agent)
-            let svid = try issuer.jwtSVID(for: entry, audience: request.audience, now: clock.now, using: &entropy)
-            record(
-                "jwt-svid issued", id: svid.id, lifetime: svid.lifetime,
-                extra: ["entry.id": "\(entry.id)", "agent.id": "\(agent.id)"])
-            return .with { $0.svid = Spire_Api_Types_JWTSVID(svid, hint: entry.contents.hint) }
-        } catch {
-            refuse(error, entryID: request.entryID, agent: agent)
-            throw error
-        }
+        try issuance.jwtSVID(
+            entryID: request.entryID, audience: request.audience, for: await access.requireAgent(context))
     }
 
     func mintWITSVID(
@@ -123,17 +87,6 @@ struct SVIDService: Spire_Api_Server_Svid_V1_SVID.SimpleServiceProtocol {
         try downstream.newX509CA(request, context: context)
     }
 
-    private func authorizedEntry(_ id: String, for agent: AttestedAgent) throws(IssuanceError) -> Entry {
-        let now = clock.now
-        let (entry, isAuthorized) = entries.read { index in
-            let entry = index[id]
-            return (entry, entry.map { index.isAuthorized(agent, for: $0, now: now) } ?? false)
-        }
-        guard let entry else { throw .entryMissing }
-        guard isAuthorized else { throw .notAuthorized }
-        return entry
-    }
-
     /// Tells an admin why what was minted is shorter than asked.
     private func explain(_ lifetime: LifetimeDecision, id: SPIFFEID) {
         guard let shortfall = lifetime.shortfall else { return }
@@ -143,20 +96,12 @@ struct SVIDService: Spire_Api_Server_Svid_V1_SVID.SimpleServiceProtocol {
     private func record(
         _ event: Logger.Message, id: SPIFFEID, lifetime: LifetimeDecision, extra: Logger.Metadata
     ) {
+        guard logger.logLevel <= .debug else { return }
         logger.debug(
             event,
             metadata: extra.merging([
                 "spiffe.id": "\(id)", "svid.expires_at": "\(lifetime.validity.upperBound.formatted(.iso8601))",
                 "svid.limited_by": "\(lifetime.limit)", "svid.shortfall": "\(lifetime.shortfall ?? "none")",
             ]) { one, _ in one })
-    }
-
-    private func refuse(_ error: IssuanceError, entryID: String, agent: AttestedAgent) {
-        var fact = IssuanceFact.denied("\(error)")
-        fact.entryID = IssuanceFact.cut(entryID)
-        IssuanceTrail.current?.note(fact)
-        logger.warning(
-            "svid refused",
-            metadata: ["entry.id": "\(entryID.prefix(255))", "agent.id": "\(agent.id)", "error": "\(error)"])
     }
 }

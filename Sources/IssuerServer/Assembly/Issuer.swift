@@ -209,6 +209,7 @@ package struct Issuer: Sendable {
 
     private var api: [any RegistrableRPCService] {
         let access = AccessControl(agents: agents, clock: clock)
+        let issuance = AgentIssuance(issuer: svids, entries: entries, clock: clock, logger: logger)
         return [
             AgentService(
                 access: access, agents: agents,
@@ -222,10 +223,9 @@ package struct Issuer: Sendable {
             AuthorizedEntriesService(access: access, entries: entries, legacyAgents: legacyAgents, clock: clock),
             DeclarationService(access: access, entries: entries, agents: agents, clock: clock, logger: logger),
             DigestSetService(access: access, entries: entries, clock: clock, logger: logger),
-            TemplatedSVIDService(
-                access: access, issuer: svids, entries: entries, clock: clock, logger: logger),
+            TemplatedSVIDService(access: access, issuance: issuance),
             SVIDService(
-                access: access, issuer: svids, entries: entries,
+                access: access, issuer: svids, issuance: issuance,
                 downstream: DownstreamAuthorities(
                     access: access, authorities: authorities,
                     trustDomain: configuration.trustDomain, defaultLifetime: configuration.authorities.lifetime,
