@@ -14,7 +14,7 @@ package struct X509Authority: Sendable {
     /// nil when the certificate's key is of no kind that signs leaves.
     let subjectKey: SubjectKey?
     /// nil when the certificate's name cannot be written again.
-    let leafPattern: LeafPattern?
+    package let leafPattern: LeafPattern?
 
     package init(record: AuthorityRecord, certificate: Certificate, key: any SigningKey) {
         (self.record, self.certificate, self.key) = (record, certificate, key)

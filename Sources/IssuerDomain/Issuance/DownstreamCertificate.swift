@@ -26,7 +26,7 @@ package enum DownstreamCertificate {
         _ request: SigningRequest, for trustDomain: TrustDomain, under authority: Certificate,
         key: Certificate.PrivateKey, lifetime: Duration, end: Date? = nil, now: Date, using entropy: inout some Entropy
     ) throws(IssuanceError) -> (certificate: Certificate, lifetime: LifetimeDecision) {
-        guard request.uri == "\(trustDomain.id)", request.dnsNames.isEmpty else {
+        guard try request.names() == SigningRequest.Names(uri: "\(trustDomain.id)") else {
             throw .badSigningRequest(detail: "it does not name \(trustDomain.id) and nothing else")
         }
         guard request.publicKey != authority.publicKey else { throw .keyOfAuthority }

@@ -3,7 +3,7 @@ internal import SwiftASN1
 internal import X509
 
 /// What every leaf under one authority has in common, written once.
-struct LeafPattern: Sendable {
+package struct LeafPattern: Sendable {
     /// `AlgorithmIdentifier` of the authority's signatures.
     let algorithm: [UInt8]
     let signatureAlgorithm: Certificate.SignatureAlgorithm
@@ -29,6 +29,9 @@ struct LeafPattern: Sendable {
         return writer.bytes
     }()
 
+    /// `AlgorithmIdentifier` of ECDSA with SHA-256 (RFC 5758 §3.2).
+    static let ecdsaWithSHA256: [UInt8] = [0x30, 0x0A, 0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04, 0x03, 0x02]
+
     private static let organization: [UInt8] = [0x55, 0x04, 0x0A]
     private static let commonName: [UInt8] = [0x55, 0x04, 0x03]
 
@@ -43,7 +46,7 @@ struct LeafPattern: Sendable {
         switch keyType {
         case .ecP256:
             signatureAlgorithm = .ecdsaWithSHA256
-            algorithm = [0x30, 0x0A, 0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04, 0x03, 0x02]
+            algorithm = Self.ecdsaWithSHA256
         case .ecP384:
             signatureAlgorithm = .ecdsaWithSHA384
             algorithm = [0x30, 0x0A, 0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04, 0x03, 0x03]
@@ -59,7 +62,7 @@ struct LeafPattern: Sendable {
     }
 
     /// Writes the `TBSCertificate` of a leaf.
-    func toBeSigned(_ template: LeafTemplate) -> [UInt8] {
+    package func toBeSigned(_ template: LeafTemplate) -> [UInt8] {
         typealias Tag = DERWriter.Tag
         var writer = DERWriter(capacity: 768)
         writer.element(Tag.sequence) { certificate in
@@ -100,7 +103,7 @@ struct LeafPattern: Sendable {
     }
 
     /// Puts a signature under what was signed.
-    func certificate(_ toBeSigned: [UInt8], signature: [UInt8]) -> [UInt8] {
+    package func certificate(_ toBeSigned: [UInt8], signature: [UInt8]) -> [UInt8] {
         var writer = DERWriter(capacity: toBeSigned.count + signature.count + 32)
         writer.element(DERWriter.Tag.sequence) { certificate in
             certificate.append(toBeSigned)

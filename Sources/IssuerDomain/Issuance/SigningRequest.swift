@@ -1,17 +1,15 @@
+internal import SPIFFE
 internal import SwiftASN1
 package import X509
 
-/// A PKCS#10 request that proved possession of its key.
+/// A PKCS#10 request that proved possession of its key (RFC 2986).
 ///
-/// It conveys the key and nothing else.
+/// It conveys the key and nothing else; what else stands in it is read when an admin mints by it.
 package struct SigningRequest: Sendable {
     package let key: SubjectKey
+    private let der: [UInt8]
 
     package var publicKey: Certificate.PublicKey { key.publicKey }
-
-    /// Names the request asks for; only what an admin mints ad hoc goes by them.
-    package let uri: String?
-    package let dnsNames: [String]
 
     /// The largest request read, in bytes.
     package static let maximumLength = 16 << 10
@@ -23,37 +21,81 @@ package struct SigningRequest: Sendable {
     package init(der: [UInt8]) throws(IssuanceError) {
         guard !der.isEmpty else { throw .badSigningRequest(detail: "it is empty") }
         guard der.count <= Self.maximumLength else { throw .badSigningRequest(detail: "it is too long") }
-        let request: CertificateSigningRequest
-        do { request = try CertificateSigningRequest(derEncoded: der) } catch {
-            throw .badSigningRequest(detail: "it is not PKCS#10")
-        }
-        let key =
-            if let key = Self.publicKeyInfo(in: der).flatMap({ SubjectKey(p256Info: $0) }) { key } else {
-                try SubjectKey(request.publicKey)
+        self.der = der
+        if let parts = UsualParts(der) {
+            key = parts.key
+            guard
+                key.publicKey.isValidSignature(
+                    der[parts.signature], for: der[parts.info], signatureAlgorithm: .ecdsaWithSHA256)
+            else { throw .badSigningRequest(detail: "its signature is not its key's") }
+        } else {
+            let request = try Self.parse(der)
+            key = try SubjectKey(request.publicKey)
+            guard key.publicKey.isValidSignature(request.signature, for: request) else {
+                throw .badSigningRequest(detail: "its signature is not its key's")
             }
-        guard key.publicKey.isValidSignature(request.signature, for: request) else {
-            throw .badSigningRequest(detail: "its signature is not its key's")
         }
-        self.key = key
-        let names = (try? request.attributes.extensionRequest?.extensions.subjectAlternativeNames) ?? nil
-        var uris: [String] = []
-        var dnsNames: [String] = []
-        for name in names ?? SubjectAlternativeNames() {
+    }
+
+    /// The names that a request asks for.
+    package struct Names: Hashable, Sendable {
+        /// The one URI; nil when there is none, or more than one.
+        package var uri: String?
+        package var dnsNames: [String] = []
+
+        package init(uri: String? = nil) { self.uri = uri }
+    }
+
+    /// Reads the names; only what an admin mints ad hoc goes by them.
+    ///
+    /// - Throws: `badSigningRequest`.
+    package func names() throws(IssuanceError) -> Names {
+        let extensions = try? Self.parse(der).attributes.extensionRequest?.extensions
+        var (found, uris) = (Names(), [String]())
+        for name in (try? extensions?.subjectAlternativeNames) ?? SubjectAlternativeNames() {
             switch name {
             case .uniformResourceIdentifier(let uri): uris.append(uri)
-            case .dnsName(let name): dnsNames.append(name)
+            case .dnsName(let name): found.dnsNames.append(name)
             default: continue
             }
         }
-        uri = uris.count == 1 ? uris.first : nil
-        self.dnsNames = dnsNames
+        if uris.count == 1 { found.uri = uris.first }
+        return found
     }
 
-    /// Where SubjectPublicKeyInfo lies: in the first element, after version and name (RFC 2986 §4.1).
-    private static func publicKeyInfo(in der: [UInt8]) -> ArraySlice<UInt8>? {
-        guard case .constructed(let parts)? = try? DER.parse(der).content,
-            case .constructed(let fields)? = parts.first(where: { _ in true })?.content
-        else { return nil }
-        return fields.dropFirst(2).first { _ in true }?.encodedBytes
+    private static func parse(_ der: [UInt8]) throws(IssuanceError) -> CertificateSigningRequest {
+        do { return try CertificateSigningRequest(derEncoded: der) } catch {
+            throw .badSigningRequest(detail: "it is not PKCS#10")
+        }
+    }
+
+    /// Where things lie in a request as nearly every client writes it: a P-256 key, signed with SHA-256.
+    private struct UsualParts {
+        let key: SubjectKey
+        /// What is signed.
+        let info: Range<Int>
+        /// `ECDSA-Sig-Value`.
+        let signature: Range<Int>
+
+        /// nil for any other request, which the library reads.
+        init?(_ der: [UInt8]) {
+            typealias Tag = DERWriter.Tag
+            guard let request = DERCursor.only(Tag.sequence, in: der[...]) else { return nil }
+            var parts = DERCursor(der[request])
+            guard let info = parts.next(Tag.sequence), let algorithm = parts.next(Tag.sequence),
+                der[algorithm.whole].elementsEqual(LeafPattern.ecdsaWithSHA256),
+                let signature = parts.next(Tag.bitString), parts.isAtEnd, der[signature.content].first == 0
+            else { return nil }
+            var fields = DERCursor(der[info.content])
+            guard let version = fields.next(Tag.integer), der[version.content].elementsEqual(CollectionOfOne(0)),
+                fields.next(Tag.sequence) != nil, let keyInfo = fields.next(Tag.sequence),
+                // The attributes, which are never left out.
+                fields.next(0xA0) != nil, fields.isAtEnd,
+                let key = SubjectKey(p256Info: der[keyInfo.whole])
+            else { return nil }
+            self.key = key
+            self.info = info.whole
+            self.signature = signature.content.dropFirst()
+        }
     }
 }

@@ -21,18 +21,19 @@ struct SVIDService: Spire_Api_Server_Svid_V1_SVID.SimpleServiceProtocol {
     ) async throws -> Spire_Api_Server_Svid_V1_MintX509SVIDResponse {
         try access.requireLocal(context)
         let signingRequest = try SigningRequest(der: Array(request.csr))
-        guard let name = signingRequest.uri else {
+        let names = try signingRequest.names()
+        guard let name = names.uri else {
             throw RPCError(code: .invalidArgument, message: "signing request names no SPIFFE ID")
         }
         let id: SPIFFEID
         do { id = try SPIFFEID(name) } catch { throw RPCError(code: .invalidArgument, message: error.message) }
         guard id.hasPath else { throw EntryError.spiffeIDWithoutPath }
-        if let bad = signingRequest.dnsNames.first(where: { !EntryRules.isDNSName($0) }) {
+        if let bad = names.dnsNames.first(where: { !EntryRules.isDNSName($0) }) {
             throw EntryError.invalidDNSName(bad)
         }
         var entropy = SystemEntropy()
         let svid = try issuer.x509SVID(
-            id: id, request: signingRequest, dnsNames: signingRequest.dnsNames,
+            id: id, request: signingRequest, dnsNames: names.dnsNames,
             asked: request.ttl > 0 ? .seconds(request.ttl) : nil, defaultTTL: issuer.settings.x509TTL, now: clock.now,
             using: &entropy)
         record("x509-svid minted", id: id, lifetime: svid.lifetime, extra: ["svid.serial": "\(svid.serial)"])
