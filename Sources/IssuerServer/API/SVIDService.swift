@@ -58,7 +58,7 @@ struct SVIDService: Spire_Api_Server_Svid_V1_SVID.SimpleServiceProtocol {
     func batchNewX509SVID(
         request: Spire_Api_Server_Svid_V1_BatchNewX509SVIDRequest, context: ServerContext
     ) async throws -> Spire_Api_Server_Svid_V1_BatchNewX509SVIDResponse {
-        try issuance.x509SVIDs(request.params, for: await access.requireAgent(context)) { params in
+        try await issuance.x509SVIDs(request.params, for: access.requireAgent(context)) { params in
             .init(entryID: params.entryID, csr: params.csr)
         }
     }

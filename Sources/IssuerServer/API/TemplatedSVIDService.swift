@@ -9,7 +9,7 @@ struct TemplatedSVIDService: Mintmark_V1_TemplatedSVIDs.SimpleServiceProtocol {
     func batchNewX509SVID(
         request: Mintmark_V1_BatchNewTemplatedX509SVIDRequest, context: ServerContext
     ) async throws -> Spire_Api_Server_Svid_V1_BatchNewX509SVIDResponse {
-        try issuance.x509SVIDs(request.items, for: await access.requireAgent(context)) { item in
+        try await issuance.x509SVIDs(request.items, for: access.requireAgent(context)) { item in
             .init(entryID: item.entryID, identity: item.spiffeID, csr: item.csr)
         }
     }
