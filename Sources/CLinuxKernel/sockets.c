@@ -35,6 +35,12 @@ int mintmark_peer_pidfd(int socket) {
     return pidfd;
 }
 
+int mintmark_peer_groups(int socket, uint32_t *groups, size_t capacity) {
+    socklen_t size = (socklen_t)(capacity * sizeof *groups);
+    if (getsockopt(socket, SOL_SOCKET, MINTMARK_SO_PEERGROUPS, groups, &size) != 0) return -1;
+    return (int)(size / sizeof *groups);
+}
+
 ssize_t mintmark_receive(int socket, void *buffer, size_t capacity, struct mintmark_ucred *sender, int *brought) {
     // Room for the credentials and a few descriptors. The kernel closes the descriptors that find no room.
     union {

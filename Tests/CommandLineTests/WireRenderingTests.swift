@@ -298,7 +298,7 @@ struct AgentRenderingTests {
         agent.id.trustDomain = "example.org"
         agent.id.path = "/mintmark/agent/1"
         agent.attestationType = "join_token"
-        agent.x509SvidSerialNumber = "00ff"
+        agent.x509SvidSerialNumber = "255"
         agent.x509SvidExpiresAt = 1_800_000_000
         agent.canReattest = false
         agent.agentVersion = "0.1.0"
@@ -316,7 +316,7 @@ struct AgentRenderingTests {
                 {
                   "spiffe_id": "spiffe://example.org/mintmark/agent/1",
                   "attestation_type": "join_token",
-                  "serial_number": "00ff",
+                  "serial_number": "ff",
                   "expires_at": "2027-01-15T08:00:00Z",
                   "banned": false,
                   "can_reattest": false,
@@ -338,7 +338,7 @@ struct AgentRenderingTests {
             AgentRendering.one(banned).text(.yaml) == """
                 spiffe_id: "spiffe://example.org/mintmark/agent/1"
                 attestation_type: "join_token"
-                serial_number: "12345678"
+                serial_number: "bc614e"
                 expires_at: "2027-01-15T08:00:00Z"
                 banned: true
                 can_reattest: false
@@ -353,7 +353,7 @@ struct AgentRenderingTests {
             AgentRendering.one(Self.agent).text(.table) == """
                 SPIFFE ID      spiffe://example.org/mintmark/agent/1
                 Attested by    join_token
-                SVID serial    00ff
+                SVID serial    ff
                 SVID expires   2027-01-15T08:00:00Z
                 Banned         no
                 Can re-attest  no

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from mintmark import FAILED, NOT_PERMITTED, TRUST_DOMAIN, UNREACHABLE, USAGE, BAD_CONFIG, fresh_id, my_uid, poll, run, sid
+from mintmark import Account, FAILED, NOT_PERMITTED, TRUST_DOMAIN, UNREACHABLE, USAGE, BAD_CONFIG, fresh_id, my_uid, poll, run, sid
 from peers import TLSTunnel
 from workload import WorkloadAPI
 
@@ -28,6 +28,7 @@ ROLES = {
     "team-a": {"role": "registrar", "to": REGISTRAR, "spiffe_id_prefixes": sid("/team-a"), "selector_kinds": ["unix"]},
     "lookers": {"role": "viewer", "to": [VIEWER]},
     "desk": {"role": "viewer", "to": ["uid:65534"]},
+    "squad": {"role": "viewer", "to": ["gid:64001"]},
 }
 
 
@@ -171,6 +172,18 @@ def test_an_account_of_this_machine_has_the_role_it_was_given(cast, nobody, publ
     environment = {"MINTMARK_ADMIN_SOCKET": str(cast.server.admin_socket)}
     run("agent", "list", env=environment, account=nobody, bin=public_bin).expect(0)
     run("token", "create", env=environment, account=nobody, bin=public_bin).refusal(NOT_PERMITTED, saying=["uid:65534"])
+
+
+def test_a_group_has_the_role_it_was_given_whichever_of_the_groups_it_is(cast, root, public_bin):
+    environment = {"MINTMARK_ADMIN_SOCKET": str(cast.server.admin_socket)}
+    many = tuple(range(60_000, 60_100))
+    for gid, groups in ((64001, ()), (64002, (64001,)), (64002, (*many, 64001))):
+        member = Account(65533, gid, groups)
+        run("agent", "list", env=environment, account=member, bin=public_bin).expect(0)
+        run("token", "create", env=environment, account=member, bin=public_bin).refusal(NOT_PERMITTED)
+    for groups in ((), (64000, 64003), many):
+        stranger = Account(65533, 64002, groups)
+        run("agent", "list", env=environment, account=stranger, bin=public_bin).refusal(NOT_PERMITTED)
 
 
 # --- Bearer tokens --------------------------------------------------------------------------------
@@ -413,6 +426,8 @@ def test_health_is_listed(cast):
         ({"limits": {"signing": {"rate": -1}}}, ["limits.signing.rate"]),
         ({"limits": {"coffee": {"rate": 1}}}, ["'coffee'"]),
         ({"admin_ids": "nobody"}, ["'nobody'"]),
+        ({"admin_ids": "spiffe://other.example/boss"}, ["admin_ids", "other.example"]),
+        ({"roles": {"a": {"role": "viewer", "to": ["spiffe://other.example/x"]}}}, ["a:", "other.example"]),
         ({"admin_socket_mode": "0777"}, ["admin_socket_mode"]),
         ({"admin_socket_mode": "0060"}, ["admin_socket_mode"]),
         ({"admin_socket_group": "no-such-group"}, ["admin_socket_group"]),

@@ -26,12 +26,23 @@ struct AccessPolicyTests {
         #expect(Self.policy.rights(of: .stranger(address: "uid:0")).permissions.isEmpty)
     }
 
+    @Test("However many accounts an owner has, at the desk they are one person")
+    func people() throws {
+        let people = [UInt32(0), 77].map { Self.policy.person(behind: .account(uid: $0, gid: $0)) }
+        #expect(people[0].isSame(as: people[1]))
+        #expect(!people[0].isSame(as: Self.policy.person(behind: .account(uid: 1000, gid: 0))))
+        let id = Principal.spiffeID(try Sample.id("/keys"))
+        #expect(Self.policy.person(behind: id) == id)
+    }
+
     @Test("Roles add up, and a group's members hold its role")
     func roles() {
         #expect(Self.policy.rights(of: .account(uid: 1000, gid: 9)).permissions == [.view, .authorities])
         #expect(Self.policy.rights(of: .account(uid: 5, gid: 50)).permissions == [.view, .operate])
         #expect(
             Self.policy.rights(of: .account(uid: 1000, gid: 50)).permissions == [.view, .authorities, .operate])
+        #expect(Self.policy.rights(of: .account(uid: 5, gid: 9, groups: [7, 50])).permissions == [.view, .operate])
+        #expect(Self.policy.rights(of: .account(uid: 5, gid: 9, groups: [7, 51])).permissions.isEmpty)
     }
 
     @Test("A claim counts only in a token of the issuer that was named, whether a text or one of a list")

@@ -404,8 +404,10 @@ private struct TestAgents {
     func token(
         lifetime: Duration = .seconds(600), chosen: SecretText? = nil, seed: UInt64 = 3
     ) async throws(AgentRefusal) -> (token: SecretText, record: JoinTokenRecord) {
-        try await agents.createJoinToken(
+        let drafted = try agents.draftJoinToken(
             lifetime: lifetime, chosen: chosen, now: Given.start, using: SeededEntropy(seed))
+        try await agents.keep(drafted.record)
+        return drafted
     }
 
     func join(

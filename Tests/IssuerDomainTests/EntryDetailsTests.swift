@@ -124,8 +124,11 @@ struct EntryDetailsTests {
         strong.details.rules.digestSets = ["release"]
         strong.terms.minimum = .measuredExec
         try EntryRules.check(strong, in: trustDomain, now: Given.start, insistence: .plain)
-        #expect(throws: EntryError.agentByAccountAlone) {
-            try EntryRules.check(weak, in: trustDomain, now: Given.start, replacing: strong, insistence: .plain)
+        // Nor through an API that has no word for insisting.
+        for insistence in [Insistence.plain, .unsaid] {
+            #expect(throws: EntryError.agentByAccountAlone) {
+                try EntryRules.check(weak, in: trustDomain, now: Given.start, replacing: strong, insistence: insistence)
+            }
         }
         // One choice that names no program is enough to get in without one.
         var loose = weak

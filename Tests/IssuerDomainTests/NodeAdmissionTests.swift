@@ -334,9 +334,10 @@ private struct Admissions: Sendable {
     }
 
     func token(seed: UInt64 = 3) async throws -> SecretText {
-        try await agents.createJoinToken(
-            lifetime: .seconds(600), chosen: nil, now: Given.start, using: SeededEntropy(seed)
-        ).token
+        let drafted = try agents.draftJoinToken(
+            lifetime: .seconds(600), chosen: nil, now: Given.start, using: SeededEntropy(seed))
+        try await agents.keep(drafted.record)
+        return drafted.token
     }
 
     @discardableResult

@@ -11,6 +11,7 @@ import Platform
 import SPIFFE
 import ServiceLifecycle
 import SwiftProtobuf
+import Synchronization
 import TestSupport
 import Testing
 
@@ -21,14 +22,32 @@ struct AccessServer: Sendable {
     let node: GRPCClient<InProcessTransport.Client>
     let peer: EmbeddedPeer
     let server: TestServer
+    /// What was minted while nobody but the owner had any power, by path.
+    private let minted: [String: Joined]
 
     /// Runs a body against a new issuer.
+    ///
+    /// - Parameters:
+    ///   - settings: Who may do what.
+    ///   - more: Further services.
+    ///   - paths: SVIDs to mint before the settings hold.
+    ///   - body: What to do.
+    /// - Throws: What the body throws, and what keeps an issuer from running.
     static func run(
-        _ settings: AccessSettings, more: [any RegistrableRPCService] = [],
+        _ settings: AccessSettings, more: [any RegistrableRPCService] = [], minting paths: [String] = [],
         _ body: @Sendable (AccessServer) async throws -> Void
     ) async throws {
         try await TemporaryFolder.use { folder in
             let (clock, logs) = (ManualClock(TestServer.start), LogCollector())
+            let early = Mutex<[String: Joined]>([:])
+            if !paths.isEmpty {
+                try await TestServer.run(in: folder, clock: clock) { server in
+                    for path in paths {
+                        let minted = try await mint(path, by: server.admin)
+                        early.withLock { $0[path] = minted }
+                    }
+                }
+            }
             let issuer = try await Issuer(
                 IssuerConfiguration(
                     trustDomain: try TrustDomain("example.org"), databasePath: "\(folder)/store.db",
@@ -53,7 +72,9 @@ struct AccessServer: Sendable {
                         let server = TestServer(
                             admin: Clients(local), node: Clients(node), peer: peer, issuer: issuer, clock: clock,
                             logs: logs)
-                        try await body(AccessServer(local: local, node: node, peer: peer, server: server))
+                        try await body(
+                            AccessServer(
+                                local: local, node: node, peer: peer, server: server, minted: early.withLock { $0 }))
                     }
                 }
                 await services.triggerGracefulShutdown()
@@ -62,12 +83,17 @@ struct AccessServer: Sendable {
         }
     }
 
-    /// Makes the calls of `node` come from the holder of an SVID that an admin mints.
+    /// Makes the calls of `node` come from the holder of an SVID that an admin mints, or has minted.
     func present(_ path: String) async throws {
+        if let known = minted[path] { return try await server.present(known) }
+        try await server.present(Self.mint(path, by: server.admin))
+    }
+
+    private static func mint(_ path: String, by admin: Clients) async throws -> Joined {
         let id = try SPIFFEID("spiffe://example.org\(path)")
         let csr = try SigningRequestMaker.request(signedBy: P256.Signing.PrivateKey(), for: id)
-        let svid = try await server.admin.svids.mintX509SVID(.with { $0.csr = Data(csr) }).svid
-        try await server.present(Joined(id: id, chain: svid.certChain, canReattest: false))
+        let svid = try await admin.svids.mintX509SVID(.with { $0.csr = Data(csr) }).svid
+        return Joined(id: id, chain: svid.certChain, canReattest: false)
     }
 }
 
@@ -83,13 +109,12 @@ struct Verbatim: MessageSerializer, MessageDeserializer {
 /// Makes a call of any method with one message, and says how it ended; nil for success.
 func ending(
     of method: String, by client: GRPCClient<some ClientTransport>, message: [UInt8] = [],
-    metadata: Metadata = [:]
+    metadata: Metadata = [:], within limit: Duration
 ) async throws -> RPCError? {
     let parts = method.split(separator: "/")
     let descriptor = MethodDescriptor(fullyQualifiedService: String(parts[0]), method: String(parts[1]))
     var options = CallOptions.defaults
-    // Streams that go on for ever are let in as soon as they do not fail.
-    options.timeout = .milliseconds(400)
+    options.timeout = limit
     do {
         try await client.bidirectionalStreaming(
             request: StreamingClientRequest(metadata: metadata) { try await $0.write(message) },

@@ -58,7 +58,9 @@ struct CallerTests {
             _ = try await clients.agents.renewAgent(.with { $0.params = .with { $0.csr = Data(csr) } })
         },
         Call("PostStatus") { _ = try await $0.agents.postStatus(.with { $0.agentVersion = "1" }) },
-        Call("BatchNewX509SVID") { _ = try await $0.svids.batchNewX509SVID(.init()) },
+        Call("BatchNewX509SVID") {
+            _ = try await $0.svids.batchNewX509SVID(.with { $0.params = [.with { $0.entryID = "none" }] })
+        },
         Call("NewJWTSVID") {
             _ = try await $0.svids.newJWTSVID(
                 .with {

@@ -112,7 +112,12 @@ struct DownstreamAuthoritiesTests {
         let created = try #require(try await server.create([entry]).first)
         let csr = try SigningRequestMaker.request(
             signedBy: P256.Signing.PrivateKey(), for: SPIFFEID("spiffe://example.org\(path)"))
-        let minted = try await server.admin.svids.mintX509SVID(.with { $0.csr = Data(csr) }).svid
+        let minted = try await server.admin.svids.mintX509SVID(
+            .with {
+                $0.csr = Data(csr)
+                $0.ttl = 7200
+            }
+        ).svid
         let chain = try minted.certChain.map { try DERConcatenation.certificate(in: Array($0)[...]) }
         let bundle = server.issuer.bundle.x509
         server.peer.present(try X509SVIDVerification.verify(chain, at: server.clock.now) { _ in bundle })

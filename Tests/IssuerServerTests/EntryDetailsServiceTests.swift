@@ -161,10 +161,10 @@ struct EntryDetailsServiceTests {
             ])
             let ids = created.map(\.entry.entry.id)
             #expect(try await server.node.syncTerms([.init()]).flatMap(\.entries).isEmpty)
-            #expect(try await server.codes(ids) == [.permissionDenied, .permissionDenied])
+            #expect(try await server.codes(ids) == [.notFound, .notFound])
             server.clock.advance(by: .seconds(100))
             #expect(try await server.node.syncTerms([.init()]).flatMap(\.entries).map(\.entry.id) == [ids[1]])
-            #expect(try await server.codes(ids) == [.permissionDenied, nil])
+            #expect(try await server.codes(ids) == [.notFound, nil])
         }
     }
 

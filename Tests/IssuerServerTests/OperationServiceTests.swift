@@ -52,11 +52,13 @@ struct OperationServiceTests {
         try await AccessServer.run(.init()) { access in
             try await access.server.create([.example("/a"), .example("/b")])
             _ = try await access.server.join()
+            try await access.server.federate(with: "other.example")
             access.server.clock.advance(by: .seconds(42))
             let info = try await Spire_Api_Server_Debug_V1_Debug.Client(wrapping: access.local).getInfo(.init())
             #expect(info.uptime == 42)
             #expect(info.entriesCount == 2)
             #expect(info.agentsCount == 1)
+            #expect(info.federatedBundlesCount == 1)
             #expect(info.svidChain.first?.id.path == "/spire/server")
             #expect(info.svidChain.first.map { $0.expiresAt > 1_800_000_000 } == true)
         }

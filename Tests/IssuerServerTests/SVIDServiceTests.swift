@@ -31,7 +31,7 @@ struct SVIDServiceTests {
                 }
             ).results
             let codes: [RPCError.Code?] = [
-                nil, .permissionDenied, .notFound, .invalidArgument, .invalidArgument, .notFound,
+                nil, .notFound, .notFound, .invalidArgument, .invalidArgument, .invalidArgument,
             ]
             #expect(results.map(\.status.code) == codes.map { Int32($0?.rawValue ?? 0) })
             let svid = try #require(results.first?.svid)
@@ -45,12 +45,13 @@ struct SVIDServiceTests {
             let names = try verified.leaf.extensions.subjectAlternativeNames
             #expect(names?.contains(.dnsName("web.example.org")) == true)
             #expect(results.dropFirst().allSatisfy { $0.svid.certChain.isEmpty })
+            #expect(results[1].status.message == results[2].status.message, "which entries there are is not told")
         }
     }
 
     @Test(
         "A batch holds 500 requests at most",
-        arguments: [(500, nil), (501, .invalidArgument)] as [(Int, RPCError.Code?)])
+        arguments: [(500, nil), (501, .invalidArgument), (0, .invalidArgument)] as [(Int, RPCError.Code?)])
     func batchSize(count: Int, expected: RPCError.Code?) async throws {
         try await TestServer.run { server in
             _ = try await server.joinAndPresent()
@@ -85,7 +86,7 @@ struct SVIDServiceTests {
             #expect("\(verified.id)" == "spiffe://example.org/web")
 
             let refusals: [(entryID: String, audience: [String], code: RPCError.Code)] = [
-                (created[1].id, ["db"], .permissionDenied), ("none", ["db"], .notFound), ("", ["db"], .notFound),
+                (created[1].id, ["db"], .notFound), ("none", ["db"], .notFound), ("", ["db"], .invalidArgument),
                 (created[0].id, [], .invalidArgument), (created[0].id, [""], .invalidArgument),
             ]
             for refusal in refusals {
@@ -139,14 +140,23 @@ struct SVIDServiceTests {
                 }
             ).svid
             #expect(long.expiresAt == 1_800_086_400, "no longer than its authority")
+            try await expectCode(.invalidArgument, "a negative lifetime") {
+                _ = try await server.admin.svids.mintX509SVID(
+                    .with {
+                        $0.csr = Data(csr)
+                        $0.ttl = -1
+                    })
+            }
         }
     }
 
     @Test(
         "A request without a name, with a foreign one or with a broken one mints nothing",
         arguments: [
-            (nil, .invalidArgument), ("spiffe://other.example/x", .permissionDenied),
-            ("spiffe://example.org", .invalidArgument),
+            (nil, .invalidArgument), ("spiffe://other.example/x", .invalidArgument),
+            ("spiffe://example.org", .invalidArgument), ("spiffe://example.org/spire", .invalidArgument),
+            ("spiffe://example.org/spire/server", .invalidArgument),
+            ("spiffe://example.org/spire/agent/one", .invalidArgument),
         ] as [(String?, RPCError.Code)])
     func mintsNothing(name: String?, expected: RPCError.Code) async throws {
         try await TestServer.run { server in
@@ -175,18 +185,27 @@ struct SVIDServiceTests {
             try await expectCode(.invalidArgument) {
                 _ = try await server.admin.svids.mintJWTSVID(.with { $0.id = .example("/minted") })
             }
-            let foreign = Spire_Api_Types_SPIFFEID.with {
-                $0.trustDomain = "other.example"
-                $0.path = "/x"
+            for text in [
+                "spiffe://other.example/x", "spiffe://example.org", "spiffe://example.org/spire/server",
+                "spiffe://example.org/spire/agent/one", "spiffe://example.org/spire",
+            ] {
+                let id = try SPIFFEID(text).onWire
+                try await expectCode(.invalidArgument, "\(text)") {
+                    _ = try await server.admin.svids.mintJWTSVID(
+                        .with {
+                            $0.id = id
+                            $0.audience = ["db"]
+                        })
+                }
             }
-            let found = try await code {
+            try await expectCode(.invalidArgument, "a negative lifetime") {
                 _ = try await server.admin.svids.mintJWTSVID(
                     .with {
-                        $0.id = foreign
+                        $0.id = .example("/minted")
                         $0.audience = ["db"]
+                        $0.ttl = -1
                     })
             }
-            #expect(found == .permissionDenied)
         }
     }
 

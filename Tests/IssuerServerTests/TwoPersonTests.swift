@@ -1,3 +1,4 @@
+import Crypto
 import Foundation
 import GRPCCore
 import GRPCProtobuf
@@ -36,8 +37,8 @@ struct TwoPersonTests {
     {
         let request = Request.with { $0.authorityID = id }
         return try await ending(
-            of: "\(Authority.Method.TaintX509Authority.descriptor)", by: client, message: request.serializedBytes())?
-            .code
+            of: "\(Authority.Method.TaintX509Authority.descriptor)", by: client, message: request.serializedBytes(),
+            within: .seconds(60))?.code
     }
 
     private static func settings(lifetime: Duration?) throws -> AccessSettings {
@@ -52,7 +53,9 @@ struct TwoPersonTests {
     @Test("Taint waits for a second person, who makes the same call; then it is done, once")
     func second() async throws {
         let authority = RecordingAuthority()
-        try await AccessServer.run(try Self.settings(lifetime: .seconds(600)), more: [authority]) { access in
+        try await AccessServer.run(
+            try Self.settings(lifetime: .seconds(600)), more: [authority], minting: ["/keys"]
+        ) { access in
             try await access.present("/keys")
             #expect(try await Self.taint("a", by: access.local) == .failedPrecondition)
             #expect(try await Self.taint("a", by: access.local) == .failedPrecondition)
@@ -67,7 +70,9 @@ struct TwoPersonTests {
     @Test("Whoever asked goes ahead once another agreed; nobody agrees with themselves, and a request ends")
     func approval() async throws {
         let authority = RecordingAuthority()
-        try await AccessServer.run(try Self.settings(lifetime: .seconds(600)), more: [authority]) { access in
+        try await AccessServer.run(
+            try Self.settings(lifetime: .seconds(600)), more: [authority], minting: ["/keys"]
+        ) { access in
             try await access.present("/keys")
             let (mine, theirs) = (
                 Mintmark_V1_Approvals.Client(wrapping: access.local),
@@ -90,6 +95,64 @@ struct TwoPersonTests {
             _ = try await theirs.deny(.with { $0.id = last.id })
             try await expectCode(.notFound) { _ = try await theirs.deny(.with { $0.id = last.id }) }
             #expect(authority.tainted.withLock { $0 } == ["a"])
+        }
+    }
+
+    @Test("What gives power is stored when two people want it, and not by one, whichever way it is asked for")
+    func power() async throws {
+        try await AccessServer.run(try Self.settings(lifetime: .seconds(600)), minting: ["/keys"]) { access in
+            try await access.present("/keys")
+            let approvals = Mintmark_V1_Approvals.Client(wrapping: access.node)
+            let admin = access.server.admin
+            var boss = Spire_Api_Types_Entry.example("/boss")
+            boss.admin = true
+            let request = Spire_Api_Server_Entry_V1_BatchCreateEntryRequest.with { [boss] in $0.entries = [boss] }
+            try await expectCode(.failedPrecondition) { _ = try await admin.entries.batchCreateEntry(request) }
+            try await expectCode(.failedPrecondition) {
+                _ = try await admin.registration.createEntries(
+                    .with { $0.items = [.with { [boss] in $0.entry = boss }] })
+            }
+            try await expectCode(.failedPrecondition, "an identity that holds a role") {
+                _ = try await admin.entries.batchCreateEntry(.with { $0.entries = [.example("/keys")] })
+            }
+            #expect(try await admin.entries.countEntries(.init()).count == 0)
+            let waiting = try await approvals.list(.init()).approvals
+            #expect(waiting.count == 3)
+            let asked = try #require(
+                waiting.first { $0.request.contains("/boss") && $0.method.contains("BatchCreate") })
+            _ = try await approvals.approve(.with { $0.id = asked.id })
+            #expect(try await admin.entries.batchCreateEntry(request).results.map(\.status.code) == [0])
+            // What gives nobody power is one person's business still.
+            #expect(
+                try await admin.entries.batchCreateEntry(.with { $0.entries = [.example("/web")] }).results
+                    .map(\.status.code) == [0])
+            let stored = try #require(try await admin.entries.listEntries(.init()).entries.first { $0.admin })
+            try await expectCode(.failedPrecondition, "other selectors of an admin's entry") {
+                _ = try await admin.entries.batchUpdateEntry(
+                    .with {
+                        $0.entries = [
+                            .with {
+                                $0.id = stored.id
+                                $0.selectors = Spire_Api_Types_Entry.example("/x", selectors: ["uid:1"]).selectors
+                            }
+                        ]
+                        $0.inputMask.selectors = true
+                    })
+            }
+            for path in ["/boss", "/keys"] {
+                try await expectCode(.permissionDenied, "minted \(path)") {
+                    let csr = try SigningRequestMaker.request(
+                        signedBy: P256.Signing.PrivateKey(), for: SPIFFEID("spiffe://example.org\(path)"))
+                    _ = try await admin.svids.mintX509SVID(.with { $0.csr = Data(csr) })
+                }
+                try await expectCode(.permissionDenied, "minted \(path)") {
+                    _ = try await admin.svids.mintJWTSVID(
+                        .with {
+                            $0.id = .example(path)
+                            $0.audience = ["a"]
+                        })
+                }
+            }
         }
     }
 

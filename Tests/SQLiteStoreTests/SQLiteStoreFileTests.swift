@@ -416,7 +416,7 @@ struct SQLiteStoreFileTests {
 
     /// The case of a ``StoreError``, whatever its detail says.
     enum Refusal: Error, Equatable {
-        case corrupt, full, tooNew, readOnly, otherTrustDomain, outsideScope, failed
+        case corrupt, full, tooNew, readOnly, otherTrustDomain, outsideScope, needsSecondPerson, failed
 
         init(_ error: StoreError) {
             self =
@@ -427,6 +427,7 @@ struct SQLiteStoreFileTests {
                 case .readOnly: .readOnly
                 case .otherTrustDomain: .otherTrustDomain
                 case .outsideScope: .outsideScope
+                case .needsSecondPerson: .needsSecondPerson
                 case .failed: .failed
                 }
         }

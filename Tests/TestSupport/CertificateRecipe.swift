@@ -18,6 +18,7 @@ package struct CertificateRecipe: Sendable {
     package var moreExtensions: [Certificate.Extension] = []
     package var hasKeyIdentifiers = true
     package var validity: Range<Date>
+    package var serialNumber = Certificate.SerialNumber()
 
     private init(commonName: String?, validity: Range<Date>) {
         (self.commonName, self.validity) = (commonName, validity)

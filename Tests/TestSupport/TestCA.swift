@@ -93,7 +93,7 @@ package struct TestCA: Sendable {
         issuerKey: Certificate.PrivateKey, algorithm: Certificate.SignatureAlgorithm = .ecdsaWithSHA256
     ) throws -> Certificate {
         try Certificate(
-            version: .v3, serialNumber: Certificate.SerialNumber(), publicKey: publicKey,
+            version: .v3, serialNumber: recipe.serialNumber, publicKey: publicKey,
             notValidBefore: recipe.validity.lowerBound, notValidAfter: recipe.validity.upperBound, issuer: issuer,
             subject: recipe.subject(), signatureAlgorithm: algorithm,
             extensions: recipe.extensions(for: publicKey, issuerKey: issuerKey.publicKey),

@@ -8,6 +8,7 @@
 
 // SOL_SOCKET options; the numbers are those of asm-generic, which x86-64 and arm64 share.
 #define MINTMARK_SO_PEERCRED 17
+#define MINTMARK_SO_PEERGROUPS 59
 #define MINTMARK_SO_PEERPIDFD 77
 
 // What SO_PEERCRED fills in.
@@ -27,6 +28,9 @@ int mintmark_accept(int listener, struct mintmark_ucred *peer);
 
 // SO_PEERPIDFD (Linux 6.5): a close-on-exec descriptor, or -1 with errno; ENOPROTOOPT where the kernel has it not.
 int mintmark_peer_pidfd(int socket);
+
+// SO_PEERGROUPS (Linux 4.13): how many groups were filled in, or -1 with errno; ERANGE when there are more.
+int mintmark_peer_groups(int socket, uint32_t *groups, size_t capacity);
 
 // What else a read brought.
 #define MINTMARK_RECEIVED_SENDER 1       // *sender is filled in

@@ -27,6 +27,8 @@ enum EntryFailure {
                 hint: "change it with 'mintmark entry update \(existing.id)'")
         }
         switch RPCError.Code(rawValue: Int(status.code)) {
+        case .permissionDenied?:
+            return Failure(.notPermitted, status.message, hint: "ask an admin of the server for a role that covers it")
         case .notFound?: return Failure(.refused, status.message, hint: "list what exists with 'mintmark entry list'")
         case .alreadyExists?: return Failure(.refused, status.message, hint: "choose another ID, or leave it out")
         case .failedPrecondition?:

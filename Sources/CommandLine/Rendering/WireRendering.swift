@@ -1,5 +1,6 @@
 internal import Foundation
 package import IssuerAPIProtos
+internal import IssuerDomain
 package import SPIFFE
 
 // The stable JSON shapes of what a server says. Add members freely; rename none.
@@ -103,7 +104,7 @@ package enum AgentRendering {
         .members([
             "spiffe_id": .string(agent.id.text),
             "attestation_type": .string(agent.attestationType),
-            "serial_number": .string(agent.x509SvidSerialNumber),
+            "serial_number": .string(serial(agent)),
             "expires_at": .string(InstantText.text(agent.x509SvidExpiresAt)),
             "banned": .bool(agent.banned),
             "can_reattest": .bool(agent.canReattest),
@@ -112,12 +113,17 @@ package enum AgentRendering {
         ])
     }
 
+    /// In hex, as certificates are shown and the issuance record is asked; what is no number stays as it is.
+    private static func serial(_ agent: Spire_Api_Types_Agent) -> String {
+        SerialNumber.hex(decimal: agent.x509SvidSerialNumber) ?? agent.x509SvidSerialNumber
+    }
+
     package static func one(_ agent: Spire_Api_Types_Agent) -> Rendering {
         Rendering(
             value(agent),
             table: TableText.fields([
                 ("SPIFFE ID", agent.id.text), ("Attested by", agent.attestationType),
-                ("SVID serial", agent.x509SvidSerialNumber),
+                ("SVID serial", serial(agent)),
                 ("SVID expires", InstantText.text(agent.x509SvidExpiresAt)),
                 ("Banned", agent.banned ? "yes" : "no"), ("Can re-attest", agent.canReattest ? "yes" : "no"),
                 ("Version", agent.agentVersion),

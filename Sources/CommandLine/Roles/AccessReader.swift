@@ -33,16 +33,22 @@ enum AccessReader {
                 what one caller may ask for over the network: attestation, signing and reporting, each with rate (a second; \
                 0 for no limit) and burst; tracked_callers says how many are told apart
                 """),
-        ConfigurationKey("two_person", default: "off", help: "whether taint and revoke need two people: on or off"),
+        ConfigurationKey(
+            "two_person", default: "off",
+            help: "whether taint, revoke, and entries that give power need two people: on or off"),
         ConfigurationKey("approval_ttl", default: "1h", help: "how long a request waits for the second person"),
         ConfigurationKey("audit_retention", default: "90d", help: "how long the issuance record goes back"),
     ]
 
-    static func settings(in file: ConfigurationFile, logLevel: Logger.Level) throws(Failure) -> AccessSettings {
+    static func settings(
+        in file: ConfigurationFile, trustDomain: TrustDomain, logLevel: Logger.Level
+    ) throws(Failure) -> AccessSettings {
         let needsTwo = try file.value("two_person", "on or off") { ["on": true, "off": false][$0] } ?? false
         let issuers = try tokenIssuers(in: file)
+        let grants = try grants(in: file, issuers: Set(issuers.map(\.name)))
+        try refuseForeign(grants, trustDomain)
         return AccessSettings(
-            grants: try grants(in: file, issuers: Set(issuers.map(\.name))), limits: try limits(in: file),
+            grants: grants, limits: try limits(in: file),
             approvalLifetime: needsTwo ? try SettingReader.duration("approval_ttl", file) : nil,
             auditRetention: try SettingReader.duration("audit_retention", file),
             socketMode: try SettingReader.required(
@@ -51,6 +57,18 @@ enum AccessReader {
                 UInt32($0) ?? AccountNames.group(named: $0)
             },
             tokenIssuers: issuers, logThreshold: LogThreshold(logLevel))
+    }
+
+    /// A server verifies whoever calls it by its own bundle, so that nobody could ever come with an ID of another domain.
+    private static func refuseForeign(_ grants: [Grant], _ trustDomain: TrustDomain) throws(Failure) {
+        for grant in grants {
+            for case .spiffeID(let id) in grant.holders where id.trustDomain != trustDomain {
+                throw Failure(
+                    .configuration,
+                    "\(grant.name): '\(id)' is not in trust domain '\(trustDomain)', and admins of other domains are not let in",
+                    hint: "name an ID of this trust domain, or admit them by token_issuers")
+            }
+        }
     }
 
     /// The owner keeps access, and there is no execute bit on a socket.

@@ -96,7 +96,8 @@ package struct ServerSettings: Sendable {
             try file.value("legacy_agents", "serve or refuse") { LegacyAgentPolicy(rawValue: $0) }, "legacy_agents")
         keyStore = try Self.keyStore(file)
         upstream = try Self.upstream(file)
-        access = try AccessReader.settings(in: file, logLevel: try SettingReader.logLevel(file))
+        access = try AccessReader.settings(
+            in: file, trustDomain: trustDomain, logLevel: try SettingReader.logLevel(file))
         nodeAttestors = try NodeAttestorSettings.plans(
             try file.block("node_attestors"), trustDomain: trustDomain, files: LocalFileSystem())
         entriesFolder = try file.text("entries_folder").map { WorkloadOptions.absolute($0) }

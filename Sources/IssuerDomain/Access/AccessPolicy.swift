@@ -1,4 +1,4 @@
-internal import SPIFFE
+package import SPIFFE
 
 /// What somebody may do, from all roles together.
 package struct AccessRights: Hashable, Sendable {
@@ -23,6 +23,22 @@ package struct AccessPolicy: Hashable, Sendable {
 
     package init(owners: Set<UInt32>, grants: [Grant] = []) { (self.owners, self.grants) = (owners, grants) }
 
+    /// The SPIFFE IDs that hold roles.
+    package var namedIDs: Set<SPIFFEID> {
+        Set(
+            grants.flatMap(\.holders).compactMap { holder in
+                if case .spiffeID(let id) = holder { id } else { nil }
+            })
+    }
+
+    /// Who stands behind a principal, where it matters how many people there are.
+    ///
+    /// Root can act as the server's own account, so that all owners are one person, whom approvals know as root.
+    package func person(behind principal: Principal) -> Principal {
+        if case .account(let uid, _, _) = principal, owners.contains(uid) { return .account(uid: 0, gid: 0) }
+        return principal
+    }
+
     /// What a principal may do.
     ///
     /// - Parameters:
@@ -35,7 +51,7 @@ package struct AccessPolicy: Hashable, Sendable {
     ) -> AccessRights {
         var rights = AccessRights()
         if holdsAdminEntry { rights.add(.admin, scope: nil) }
-        if case .account(let uid, gid: _) = principal, owners.contains(uid) { rights.add(.admin, scope: nil) }
+        if case .account(let uid, _, _) = principal, owners.contains(uid) { rights.add(.admin, scope: nil) }
         for grant in grants where grant.holders.contains(where: { Self.matches($0, principal, claims) }) {
             rights.add(grant.role, scope: grant.scope)
         }
@@ -44,8 +60,8 @@ package struct AccessPolicy: Hashable, Sendable {
 
     private static func matches(_ holder: Grant.Holder, _ principal: Principal, _ claims: [String: [String]]) -> Bool {
         switch (holder, principal) {
-        case (.uid(let wanted), .account(let uid, gid: _)): wanted == uid
-        case (.gid(let wanted), .account(uid: _, let gid)): wanted == gid
+        case (.uid(let wanted), .account(let uid, _, _)): wanted == uid
+        case (.gid(let wanted), .account(_, let gid, let groups)): wanted == gid || groups.contains(wanted)
         case (.spiffeID(let wanted), .spiffeID(let id)): wanted == id
         case (.claim(let wanted, let name, let value), .subject(let issuer, name: _)):
             wanted == issuer && (claims[name] ?? []).contains { $0.utf8.elementsEqual(value.utf8) }

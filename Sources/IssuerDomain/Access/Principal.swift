@@ -2,8 +2,8 @@ package import SPIFFE
 
 /// Who makes a call, as far as it was proven.
 package enum Principal: Hashable, Sendable {
-    /// A process on this machine, by what the kernel says of it.
-    case account(uid: UInt32, gid: UInt32)
+    /// A process on this machine, by what the kernel says of it: its user, its group, and its other groups.
+    case account(uid: UInt32, gid: UInt32, groups: Set<UInt32> = [])
     /// The holder of a verified X.509-SVID.
     case spiffeID(SPIFFEID)
     /// The bearer of a verified token, by the name its issuer has in the configuration.
@@ -18,7 +18,7 @@ package enum Principal: Hashable, Sendable {
 extension Principal: CustomStringConvertible {
     package var description: String {
         switch self {
-        case .account(let uid, gid: _): "uid:\(uid)"
+        case .account(let uid, _, _): "uid:\(uid)"
         case .spiffeID(let id): "\(id)"
         case .subject(let issuer, let name): "oidc:\(issuer):\(name)"
         case .stranger(let address): "stranger:\(address)"

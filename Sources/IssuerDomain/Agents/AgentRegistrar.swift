@@ -51,18 +51,18 @@ package final class AgentRegistrar: Sendable {
     /// The agent with an ID.
     package func agent(_ id: SPIFFEID) -> AttestedAgent? { agents.withLock { $0[id] } }
 
-    /// Makes a join token.
+    /// Makes a join token, which nobody can use before it is kept.
     ///
     /// - Parameters:
     ///   - lifetime: How long it may be used.
     ///   - chosen: The token's text when an admin insists; otherwise it is drawn.
     ///   - now: The time.
     ///   - entropy: For the token and the agent's ID.
-    /// - Returns: The token, to be shown once, and what is kept of it.
+    /// - Returns: The token, to be shown once, and what is to be kept of it.
     /// - Throws: ``AgentRefusal``.
-    package func createJoinToken(
+    package func draftJoinToken(
         lifetime: Duration, chosen: SecretText?, now: Date, using entropy: some Entropy
-    ) async throws(AgentRefusal) -> (token: SecretText, record: JoinTokenRecord) {
+    ) throws(AgentRefusal) -> (token: SecretText, record: JoinTokenRecord) {
         var entropy = entropy
         guard JoinToken.lifetimes.contains(lifetime) else {
             throw .badRequest(detail: "token lifetime must be between 1 second and 365 days")
@@ -79,8 +79,14 @@ package final class AgentRegistrar: Sendable {
             digest: JoinToken.digest(of: token),
             expiresAt: Date(timeIntervalSince1970: (now + lifetime.timeInterval).timeIntervalSince1970.rounded(.down)),
             agentID: agentID)
-        do { try await store.put(record) } catch { throw .store(error) }
         return (token, record)
+    }
+
+    /// Lets a join token be used from now on.
+    ///
+    /// - Throws: ``AgentRefusal``.
+    package func keep(_ record: JoinTokenRecord) async throws(AgentRefusal) {
+        do { try await store.put(record) } catch { throw .store(error) }
     }
 
     /// Lets a node in by a join token, which is used up.

@@ -15,6 +15,13 @@ extension AuthorityKeeper {
         package let tainted: TaintedAuthorities
         /// IDs of X.509 authorities of servers whose SVIDs are to be replaced.
         package let spoiled: Set<String>
+        /// The keys with which servers of this tier sign, or have signed what is not over.
+        let tierKeys: Set<Certificate.PublicKey>
+
+        /// Whether an SVID was signed by a server of this tier, and not by one below it or by what else the bundle holds.
+        package func isOfThisTier(_ svid: VerifiedX509SVID) -> Bool {
+            svid.chain.count > 1 && tierKeys.contains(svid.chain[1].publicKey)
+        }
 
         /// How the authorities of this server stand.
         package func standing(_ kind: AuthorityRecord.Kind) -> AuthorityStanding {
@@ -76,6 +83,9 @@ extension AuthorityMaker {
         guard authority.key.certificateKey.publicKey == authority.certificate.publicKey else {
             throw .damaged(id: x509.id)
         }
+        let tier = records.filter { $0.kind == .x509 && $0.keyName != nil && $0.state != .revoked }
+        var tierKeys: Set<Certificate.PublicKey> = []
+        for record in tier { tierKeys.insert(try Self.certificate(of: record).publicKey) }
         let tainted = published.filter { $0.state == .tainted }
         return AuthorityKeeper.Snapshot(
             x509: authority, jwt: try JWTAuthority(record: jwt, key: try await key(of: jwt)),
@@ -86,7 +96,7 @@ extension AuthorityMaker {
             tainted: TaintedAuthorities(
                 certificates: Set(tainted.filter { $0.kind == .x509 }.map(\.publicDER)),
                 keyIDs: Set(tainted.filter { $0.kind == .jwt }.map(\.id))),
-            spoiled: try SpoiledAuthorities(records).all)
+            spoiled: try SpoiledAuthorities(records).all, tierKeys: tierKeys)
     }
 
     private func key(of record: AuthorityRecord) async throws(AuthorityError) -> any SigningKey {

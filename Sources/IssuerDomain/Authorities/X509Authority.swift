@@ -95,4 +95,37 @@ package enum SerialNumber {
 
     /// The number in lower-case hex.
     package static func text(_ serial: Certificate.SerialNumber) -> String { serial.hexText }
+
+    /// The same number in decimal, as the public API writes it.
+    ///
+    /// - Parameter hex: The number in hex, at most 20 octets.
+    /// - Returns: nil when it is no such number.
+    package static func decimal(hex: String) -> String? { rewrite(hex, from: 16, to: 10, limit: 40) }
+
+    /// The number in lower-case hex, two digits an octet.
+    ///
+    /// - Parameter decimal: The number in decimal, of at most 20 octets.
+    /// - Returns: nil when it is no such number.
+    package static func hex(decimal: String) -> String? {
+        rewrite(decimal, from: 10, to: 16, limit: 49).map { $0.count.isMultiple(of: 2) ? $0 : "0" + $0 }
+    }
+
+    private static func rewrite(_ text: String, from base: Int, to other: Int, limit: Int) -> String? {
+        guard (1...limit).contains(text.utf8.count) else { return nil }
+        // Digits of the other base, the lowest first.
+        var digits: [Int] = [0]
+        for character in text {
+            guard character.isASCII, var carry = character.hexDigitValue, carry < base else { return nil }
+            for position in digits.indices {
+                let value = digits[position] * base + carry
+                digits[position] = value % other
+                carry = value / other
+            }
+            while carry > 0 {
+                digits.append(carry % other)
+                carry /= other
+            }
+        }
+        return digits.reversed().map { String($0, radix: other) }.joined()
+    }
 }

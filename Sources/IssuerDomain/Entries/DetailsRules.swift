@@ -33,7 +33,7 @@ enum DetailsRules {
             guard !contents.isAdmin, !contents.isDownstream else { throw .templateWithPrivileges }
         }
         let wasWeak = old.map { $0.details.entryClass == .agent && $0.goesByAccountAlone } ?? false
-        if details.entryClass == .agent, contents.goesByAccountAlone, insistence == .plain, !wasWeak {
+        if details.entryClass == .agent, contents.goesByAccountAlone, insistence != .forced, !wasWeak {
             throw .agentByAccountAlone
         }
     }

@@ -71,6 +71,14 @@ package final class EntryRegistrar: Sendable {
         }
     }
 
+    /// Judges an entry without creating it.
+    ///
+    /// - Throws: ``EntryError``, as creating it would.
+    package func judge(_ draft: EntryDraft, now: Date, using entropy: some Entropy) throws(EntryError) {
+        var entropy = entropy
+        _ = try admit(draft, now: now, keys: [:], ids: [], using: &entropy)
+    }
+
     /// Changes entries, each on its own merits, in one transaction.
     ///
     /// - Parameters:
@@ -87,6 +95,7 @@ package final class EntryRegistrar: Sendable {
             var changes: [EntryChange] = []
             let results = patches.map { patch in
                 Result { () throws(EntryError) -> Entry in
+                    guard !patch.id.isEmpty else { throw .invalidEntryID }
                     guard var entry = draft[patch.id] else { throw .notFound(id: patch.id) }
                     let old = entry.contents
                     patch.change(&entry.contents)
@@ -99,6 +108,7 @@ package final class EntryRegistrar: Sendable {
                     try draft.requireDigestSets(of: entry.contents)
                     if let other = draft.entry(with: entry.contents.key), other.id != entry.id { throw .exists(other) }
                     entry.revision += 1
+                    try self.raiseObjections(to: .put(entry))
                     draft.apply([.put(entry)], revision: draft.revision)
                     changes.append(.put(entry))
                     return entry
@@ -119,6 +129,8 @@ package final class EntryRegistrar: Sendable {
             var deleted: Set<String> = []
             let results = ids.map { id in
                 Result { () throws(EntryError) -> String in
+                    guard !id.isEmpty else { throw .invalidEntryID }
+                    try self.raiseObjections(to: .delete(id: id))
                     guard self.index.withLock({ $0[id] != nil }), deleted.insert(id).inserted else {
                         throw .notFound(id: id)
                     }
@@ -170,7 +182,13 @@ package final class EntryRegistrar: Sendable {
         let id = draft.id ?? RandomID.draw(using: &entropy)
         guard !ids.contains(id), index.withLock({ $0[id] == nil }) else { throw .idTaken }
         // Stored to the second, as the API shows it.
-        return Entry(id: id, contents: contents, revision: 0, createdAt: now.wholeSecond)
+        let entry = Entry(id: id, contents: contents, revision: 0, createdAt: now.wholeSecond)
+        try raiseObjections(to: .put(entry))
+        return entry
+    }
+
+    private func raiseObjections(to change: EntryChange) throws(EntryError) {
+        if let error = store.objection(to: change) { throw .objection(error) }
     }
 
     func commit(_ changes: [EntryChange]) async throws(StoreError) {

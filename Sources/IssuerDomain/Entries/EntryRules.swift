@@ -32,8 +32,8 @@ package enum EntryRules {
         guard contents.parentID.trustDomain == trustDomain else {
             throw .foreignTrustDomain(field: "parent ID", expected: trustDomain)
         }
-        // An identity under /spire/ would pass for a server or an agent.
-        guard !contents.spiffeID.path.hasPrefix("/spire/") else { throw .reservedSPIFFEID }
+        // Such an identity would pass for a server or an agent.
+        guard !isReserved(contents.spiffeID) else { throw .reservedSPIFFEID }
         guard !contents.selectors.isEmpty else { throw .noSelectors }
         guard contents.selectors.count <= maximumSelectors else {
             throw .tooMany(field: "selectors", limit: maximumSelectors)
@@ -72,6 +72,19 @@ package enum EntryRules {
         }
         try DetailsRules.check(contents, replacing: old, insistence: insistence)
     }
+
+    /// Judges an ID for which an admin asks for an SVID without an entry.
+    ///
+    /// - Throws: ``EntryError`` unless it could be the ID of an entry.
+    package static func check(minted id: SPIFFEID, in trustDomain: TrustDomain) throws(EntryError) {
+        guard id.trustDomain == trustDomain else {
+            throw .foreignTrustDomain(field: "SPIFFE ID", expected: trustDomain)
+        }
+        guard id.hasPath else { throw .spiffeIDWithoutPath }
+        guard !isReserved(id) else { throw .reservedSPIFFEID }
+    }
+
+    private static func isReserved(_ id: SPIFFEID) -> Bool { id.path == "/spire" || id.path.hasPrefix("/spire/") }
 
     /// Judges an entry ID that an admin chose.
     ///

@@ -18,6 +18,8 @@ package enum IssuanceError: Error, Hashable {
     case otherKeyType(asked: WorkloadKeyType)
     /// Not what the entry's template can become; or there is no template, or no identity was named.
     case outsideTemplate
+    /// A template would make a process an admin, or whatever else the identity stands for.
+    case identityHoldsPower(SPIFFEID)
     /// Nothing of the lifetime asked for is left.
     case lifetimeExhausted(limit: LifetimeLimit)
     case clockBeforeAuthority(now: Date, start: Date)
@@ -42,6 +44,8 @@ extension IssuanceError: CustomStringConvertible {
             "audience '\(audience)' is not among those that entry '\(entryID)' allows"
         case .otherKeyType(let asked): "entry asks for keys of type \(asked.rawValue)"
         case .outsideTemplate: "identity is not one that the entry's template can become"
+        case .identityHoldsPower(let id):
+            "'\(id)' holds a role, or is admin or downstream; no template can become it"
         case .lifetimeExhausted(let limit): "no lifetime is left; limited by \(limit)"
         case .clockBeforeAuthority(let now, let start):
             "the clock (\(now.formatted(.iso8601))) is before the authority's start (\(start.formatted(.iso8601)))"

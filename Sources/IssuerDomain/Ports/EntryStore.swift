@@ -18,6 +18,15 @@ package protocol EntryStore: Sendable {
     /// - Returns: The number of the last change.
     /// - Throws: ``StoreError``.
     func apply(_ changes: [EntryChange]) async throws(StoreError) -> UInt64
+
+    /// Says beforehand why one change would be refused, so that the others of a batch can go on without it.
+    ///
+    /// - Returns: What ``apply(_:)`` would throw because of whoever asks; nil when nothing stands in the way.
+    func objection(to change: EntryChange) -> StoreError?
+}
+
+extension EntryStore {
+    package func objection(to change: EntryChange) -> StoreError? { nil }
 }
 
 /// One step in the history of entries.

@@ -12,6 +12,8 @@ package enum StoreError: Error, Hashable {
     case otherTrustDomain(stored: String, asked: String)
     /// It is not the caller's to change. Nothing was changed.
     case outsideScope(detail: String)
+    /// Two people must agree to it. Nothing was changed.
+    case needsSecondPerson(detail: String)
     /// Anything else.
     case failed(detail: String)
 }
@@ -26,6 +28,11 @@ extension StoreError: CustomStringConvertible {
         case .otherTrustDomain(let stored, let asked):
             "database belongs to trust domain '\(stored)', not '\(asked)'"
         case .outsideScope(let detail): "outside what this registrar may register: \(detail)"
+        case .needsSecondPerson(let detail):
+            """
+            two people must agree to this: \(detail); make the change with 'entry create' or 'entry update', where a \
+            second person can be asked
+            """
         case .failed(let detail): "database: \(detail)"
         }
     }

@@ -14,6 +14,7 @@ struct AgentIssuance: Sendable {
 
     let issuer: SVIDIssuer
     let entries: EntryRegistrar
+    let powers: GuardedEntryStore
     let clock: any WallClock
     let logger: Logger
 
@@ -27,10 +28,11 @@ struct AgentIssuance: Sendable {
     ///   - agent: Who asks, already judged.
     ///   - question: Reads one item.
     /// - Returns: An answer for each item, in order.
-    /// - Throws: `RPCError` InvalidArgument for a batch of more than ``maximumBatch``.
+    /// - Throws: `RPCError` InvalidArgument for a batch of nothing, or of more than ``maximumBatch``.
     func x509SVIDs<Item: Sendable>(
         _ items: [Item], for agent: AttestedAgent, reading question: @escaping @Sendable (Item) -> X509Question
     ) async throws(RPCError) -> Spire_Api_Server_Svid_V1_BatchNewX509SVIDResponse {
+        guard !items.isEmpty else { throw RPCError(code: .invalidArgument, message: "nothing is asked for") }
         guard items.count <= Self.maximumBatch else {
             throw RPCError(code: .invalidArgument, message: "at most \(Self.maximumBatch) requests in one batch")
         }
@@ -97,19 +99,23 @@ struct AgentIssuance: Sendable {
         }
     }
 
-    private func entry(_ id: String, for agent: AttestedAgent, now: Date) throws(IssuanceError) -> Entry {
+    private func entry(_ id: String, for agent: AttestedAgent, now: Date) throws -> Entry {
+        guard !id.isEmpty else { throw RPCError(code: .invalidArgument, message: "entry ID is missing") }
         let (entry, isAuthorized) = entries.read { index in
             let entry = index[id]
             return (entry, entry.map { index.isAuthorized(agent, for: $0, now: now) } ?? false)
         }
-        guard let entry else { throw .entryMissing }
-        guard isAuthorized else { throw .notAuthorized }
+        guard let entry else { throw IssuanceError.entryMissing }
+        guard isAuthorized else { throw IssuanceError.notAuthorized }
         return entry
     }
 
-    private func identity(_ wire: Spire_Api_Types_SPIFFEID?) throws(RPCError) -> SPIFFEID? {
+    private func identity(_ wire: Spire_Api_Types_SPIFFEID?) throws -> SPIFFEID? {
         guard let wire else { return nil }
-        return try SPIFFEID(wire: wire, named: "SPIFFE ID")
+        let identity = try SPIFFEID(wire: wire, named: "SPIFFE ID")
+        // What a process is called must not be enough to make it an admin.
+        guard !powers.holdsPower(identity) else { throw IssuanceError.identityHoldsPower(identity) }
+        return identity
     }
 
     private func record(

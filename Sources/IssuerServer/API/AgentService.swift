@@ -15,6 +15,7 @@ struct AgentService: Spire_Api_Server_Agent_V1_Agent.SimpleServiceProtocol {
     let agents: AgentRegistrar
     let desk: NodeAdmissionDesk
     let entries: EntryRegistrar
+    let powers: GuardedEntryStore
     let feed: RevisionFeed
     let clock: any WallClock
     let logger: Logger
@@ -46,7 +47,7 @@ struct AgentService: Spire_Api_Server_Agent_V1_Agent.SimpleServiceProtocol {
         request: Spire_Api_Server_Agent_V1_GetAgentRequest, context: ServerContext
     ) async throws -> Spire_Api_Types_Agent {
         try access.requireLocal(context)
-        let id = try SPIFFEID(wire: request.id, named: "agent ID")
+        let id = try agentID(request.id)
         guard let agent = agents.agent(id) else { throw Self.notFound }
         return Spire_Api_Types_Agent(agent, mask: request.hasOutputMask ? request.outputMask : nil)
     }
@@ -55,7 +56,7 @@ struct AgentService: Spire_Api_Server_Agent_V1_Agent.SimpleServiceProtocol {
         request: Spire_Api_Server_Agent_V1_DeleteAgentRequest, context: ServerContext
     ) async throws -> Google_Protobuf_Empty {
         try access.requireLocal(context)
-        let id = try SPIFFEID(wire: request.id, named: "agent ID")
+        let id = try agentID(request.id)
         guard try await agents.delete(id) else { throw Self.notFound }
         feed.recheck()
         logger.info("agent evicted", metadata: ["agent.id": "\(id)"])
@@ -66,7 +67,7 @@ struct AgentService: Spire_Api_Server_Agent_V1_Agent.SimpleServiceProtocol {
         request: Spire_Api_Server_Agent_V1_BanAgentRequest, context: ServerContext
     ) async throws -> Google_Protobuf_Empty {
         try access.requireLocal(context)
-        let id = try SPIFFEID(wire: request.id, named: "agent ID")
+        let id = try agentID(request.id)
         guard try await agents.ban(id) else { throw Self.notFound }
         feed.recheck()
         logger.info("agent banned", metadata: ["agent.id": "\(id)"])
@@ -126,10 +127,16 @@ struct AgentService: Spire_Api_Server_Agent_V1_Agent.SimpleServiceProtocol {
         try access.requireLocal(context)
         guard request.ttl > 0 else { throw RPCError(code: .invalidArgument, message: "ttl is required") }
         let alias = try request.hasAgentID ? SPIFFEID(wire: request.agentID, named: "agent ID") : nil
-        let (token, record) = try await agents.createJoinToken(
+        if let alias { try admit(alias, context) }
+        let (token, record) = try agents.draftJoinToken(
             lifetime: .seconds(request.ttl), chosen: request.token.isEmpty ? nil : SecretText(request.token),
             now: clock.now, using: SystemEntropy())
-        if let alias { try await createAlias(alias, of: record.agentID) }
+        // First the alias, because a token that was made for one must not let anybody in without it.
+        let entry = if let alias { try await createAlias(alias, of: record.agentID) } else { Entry?.none }
+        do { try await agents.keep(record) } catch {
+            if let entry { _ = try await entries.delete([entry.id]) }
+            throw error
+        }
         logger.info(
             "join token created",
             metadata: ["agent.id": "\(record.agentID)", "token.expires_at": "\(record.expiresAt.formatted(.iso8601))"])
@@ -152,13 +159,33 @@ struct AgentService: Spire_Api_Server_Agent_V1_Agent.SimpleServiceProtocol {
         return Spire_Api_Server_Agent_V1_PostStatusResponse()
     }
 
+    /// Judges whether a caller may have an alias made: it is an entry, so nobody gets it who may not register it.
+    private func admit(_ alias: SPIFFEID, _ context: ServerContext) throws {
+        try access.requireRegistrar(context, isBound: true)
+        guard !powers.holdsPower(alias) else {
+            throw RPCError(
+                code: .permissionDenied,
+                message: "'\(alias)' holds a role, or is admin or downstream; a node cannot have it as its alias")
+        }
+    }
+
     /// An alias is an entry under the agent whose identity others can name as their parent.
-    private func createAlias(_ alias: SPIFFEID, of agent: SPIFFEID) async throws {
+    private func createAlias(_ alias: SPIFFEID, of agent: SPIFFEID) async throws -> Entry? {
         let selector = try Selector(kind: "spiffe_id", value: "\(agent)")
         let contents = EntryContents(spiffeID: alias, parentID: agent, selectors: [selector])
         let outcome = try await entries.create(
             [EntryDraft(contents: contents)], now: clock.now, using: SystemEntropy())
-        _ = try outcome.first?.get()
+        let entry = try outcome.first?.get()
+        if let entry { EntryAudit.record("entry created", entry, logger) }
+        return entry
+    }
+
+    private func agentID(_ wire: Spire_Api_Types_SPIFFEID) throws(RPCError) -> SPIFFEID {
+        let id = try SPIFFEID(wire: wire, named: "agent ID")
+        guard id.trustDomain == desk.trustDomain, id.path.hasPrefix("/spire/agent/") else {
+            throw RPCError(code: .invalidArgument, message: "'\(id)' is not the ID of an agent of this trust domain")
+        }
+        return id
     }
 
     private static let notFound = RPCError(code: .notFound, message: "no such agent")

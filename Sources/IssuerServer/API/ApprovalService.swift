@@ -9,6 +9,7 @@ internal import SwiftProtobuf
 struct ApprovalService: Mintmark_V1_Approvals.SimpleServiceProtocol {
     let access: AccessControl
     let desk: ApprovalDesk
+    let policy: AccessPolicy
     let clock: any WallClock
     let logger: Logger
 
@@ -25,7 +26,7 @@ struct ApprovalService: Mintmark_V1_Approvals.SimpleServiceProtocol {
     ) async throws -> Mintmark_V1_Approval {
         try access.requireLocal(context)
         let caller = try access.resolved(context).principal
-        let approval = try await desk.approve(request.id, by: caller, now: clock.now)
+        let approval = try await desk.approve(request.id, by: policy.person(behind: caller), now: clock.now)
         logger.notice(
             "request approved",
             metadata: [

@@ -136,6 +136,8 @@ struct BundleService: Spire_Api_Server_Bundle_V1_Bundle.SimpleServiceProtocol {
     ) async throws -> Spire_Api_Server_Bundle_V1_BatchDeleteFederatedBundleResponse {
         try access.requireLocal(context)
         let mode = try BundleDeletion(wire: request.mode)
+        // What becomes of entries, whoever they are of, is for those who may register anywhere.
+        if mode != .restrict { try access.requireRegistrar(context, isBound: false) }
         let domains = request.trustDomains.map { name in
             Result { () throws(RPCError) in try TrustDomain(wire: name) }
         }

@@ -11,6 +11,7 @@ struct DebugService: Spire_Api_Server_Debug_V1_Debug.SimpleServiceProtocol {
     let access: AccessControl
     let agents: AgentRegistrar
     let entries: EntryRegistrar
+    let federation: FederationRegistrar
     let serverSVID: ServerSVID
     let startedAt: Date
     let clock: any WallClock
@@ -31,6 +32,7 @@ struct DebugService: Spire_Api_Server_Debug_V1_Debug.SimpleServiceProtocol {
             }
             $0.uptime = Int32(clamping: max(0, clock.now.unixSeconds - startedAt.unixSeconds))
             $0.agentsCount = Int32(clamping: agents.all.count)
+            $0.federatedBundlesCount = Int32(clamping: federation.current.bundles.count)
             $0.entriesCount = Int32(clamping: entryCount)
         }
     }

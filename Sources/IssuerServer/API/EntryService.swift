@@ -40,6 +40,7 @@ struct EntryService: Spire_Api_Server_Entry_V1_Entry.SimpleServiceProtocol {
         request: Spire_Api_Server_Entry_V1_GetEntryRequest, context: ServerContext
     ) async throws -> Spire_Api_Types_Entry {
         try access.requireLocal(context)
+        guard !request.id.isEmpty else { throw EntryError.invalidEntryID }
         guard let entry = entries.read({ $0[request.id] }) else { throw EntryError.notFound(id: request.id) }
         return Spire_Api_Types_Entry(entry, mask: request.hasOutputMask ? request.outputMask : .all)
     }

@@ -19,10 +19,13 @@ extension EntryError: RPCErrorConvertible {
         case .bundleMissing, .digestSetInUse: .failedPrecondition
         case .exists, .idTaken, .digestSetExists: .alreadyExists
         case .notFound, .digestSetMissing: .notFound
+        case .objection(let error): error.rpcErrorCode
         }
     }
 
-    package var rpcErrorMessage: String { description }
+    package var rpcErrorMessage: String {
+        if case .objection(let error) = self { error.rpcErrorMessage } else { description }
+    }
 }
 
 extension FederationError: RPCErrorConvertible {
@@ -62,8 +65,9 @@ extension IssuanceError: RPCErrorConvertible {
         switch self {
         case .badSigningRequest, .keyNotAllowed, .keyOfAuthority, .badAudience, .audienceNotAllowed, .otherKeyType:
             .invalidArgument
-        case .entryMissing: .notFound
-        case .notAuthorized, .foreignTrustDomain, .outsideTemplate: .permissionDenied
+        // In the same words, so that nobody finds out which entries there are.
+        case .entryMissing, .notAuthorized: .notFound
+        case .foreignTrustDomain, .outsideTemplate, .identityHoldsPower: .permissionDenied
         case .lifetimeExhausted, .pathLengthExhausted: .failedPrecondition
         case .clockBeforeAuthority: .unavailable
         case .lintFailed, .signingFailed: .internalError
@@ -72,8 +76,9 @@ extension IssuanceError: RPCErrorConvertible {
 
     package var rpcErrorMessage: String {
         switch self {
-        case .badSigningRequest, .keyNotAllowed, .keyOfAuthority, .entryMissing, .notAuthorized, .badAudience,
-            .audienceNotAllowed, .otherKeyType, .outsideTemplate, .lifetimeExhausted, .clockBeforeAuthority,
+        case .entryMissing, .notAuthorized: "entry not found or not authorized"
+        case .badSigningRequest, .keyNotAllowed, .keyOfAuthority, .badAudience, .audienceNotAllowed, .otherKeyType,
+            .outsideTemplate, .identityHoldsPower, .lifetimeExhausted, .clockBeforeAuthority,
             .foreignTrustDomain, .pathLengthExhausted:
             description
         case .lintFailed(detail: _): "refused to sign"
@@ -87,6 +92,7 @@ extension StoreError: RPCErrorConvertible {
         switch self {
         case .full: .resourceExhausted
         case .outsideScope: .permissionDenied
+        case .needsSecondPerson: .failedPrecondition
         case .corrupt, .tooNew, .readOnly, .otherTrustDomain, .failed: .unavailable
         }
     }
@@ -95,7 +101,7 @@ extension StoreError: RPCErrorConvertible {
         switch self {
         case .full(detail: _): "the issuer's disk is full; nothing was changed"
         case .readOnly(detail: _): "the issuer's store is read-only; nothing was changed"
-        case .outsideScope: "\(description); nothing was changed"
+        case .outsideScope, .needsSecondPerson: "\(description); nothing was changed"
         case .corrupt(detail: _), .tooNew(detail: _), .otherTrustDomain, .failed(detail: _):
             "the issuer's store is unavailable; nothing was changed"
         }
@@ -105,10 +111,9 @@ extension StoreError: RPCErrorConvertible {
 extension AgentRefusal: RPCErrorConvertible {
     package var rpcErrorCode: RPCError.Code {
         switch self {
-        case .notAttested, .banned, .expired, .notActive, .methodRefused, .alreadyAttested, .mustReattest:
-            .permissionDenied
+        case .notAttested, .banned, .expired, .notActive, .alreadyAttested, .mustReattest: .permissionDenied
         case .tokenRefused, .badRequest: .invalidArgument
-        case .rolledBack: .failedPrecondition
+        case .rolledBack, .methodRefused: .failedPrecondition
         case .unmarked: .unavailable
         case .attestation(let failure):
             switch failure.kind {

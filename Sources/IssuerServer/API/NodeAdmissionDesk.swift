@@ -25,6 +25,9 @@ struct NodeAdmissionDesk: Sendable {
         exchange: AttestationExchange
     ) async throws -> NodeAdmission {
         let data = params.data
+        guard !data.type.isEmpty else {
+            throw AgentRefusal.badRequest(detail: "the type of node attestation is missing")
+        }
         guard data.payload.count <= NodeAttestationLimits.payload else {
             throw AgentRefusal.attestation(.init(.malformed, "attestation data are too long"))
         }

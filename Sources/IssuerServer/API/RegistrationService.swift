@@ -35,6 +35,7 @@ struct RegistrationService: Mintmark_V1_Registration.SimpleServiceProtocol {
         request: Spire_Api_Server_Entry_V1_GetEntryRequest, context: ServerContext
     ) async throws -> Mintmark_V1_Entry {
         try access.requireLocal(context)
+        guard !request.id.isEmpty else { throw EntryError.invalidEntryID }
         guard let entry = entries.read({ $0[request.id] }) else { throw EntryError.notFound(id: request.id) }
         return Mintmark_V1_Entry(entry, mask: request.hasOutputMask ? request.outputMask : .all)
     }

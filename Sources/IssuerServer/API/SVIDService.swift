@@ -12,6 +12,7 @@ struct SVIDService: Spire_Api_Server_Svid_V1_SVID.SimpleServiceProtocol {
     let access: AccessControl
     let issuer: SVIDIssuer
     let issuance: AgentIssuance
+    let powers: GuardedEntryStore
     let downstream: DownstreamAuthorities
     let clock: any WallClock
     let logger: Logger
@@ -27,7 +28,7 @@ struct SVIDService: Spire_Api_Server_Svid_V1_SVID.SimpleServiceProtocol {
         }
         let id: SPIFFEID
         do { id = try SPIFFEID(name) } catch { throw RPCError(code: .invalidArgument, message: error.message) }
-        guard id.hasPath else { throw EntryError.spiffeIDWithoutPath }
+        try admit(id, ttl: request.ttl)
         if let bad = names.dnsNames.first(where: { !EntryRules.isDNSName($0) }) {
             throw EntryError.invalidDNSName(bad)
         }
@@ -46,6 +47,7 @@ struct SVIDService: Spire_Api_Server_Svid_V1_SVID.SimpleServiceProtocol {
     ) async throws -> Spire_Api_Server_Svid_V1_MintJWTSVIDResponse {
         try access.requireLocal(context)
         let id = try SPIFFEID(wire: request.id, named: "SPIFFE ID")
+        try admit(id, ttl: request.ttl)
         var entropy = SystemEntropy()
         let svid = try issuer.jwtSVID(
             id: id, audience: request.audience, asked: request.ttl > 0 ? .seconds(request.ttl) : nil, now: clock.now,
@@ -86,6 +88,20 @@ struct SVIDService: Spire_Api_Server_Svid_V1_SVID.SimpleServiceProtocol {
         request: Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest, context: ServerContext
     ) async throws -> Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse {
         try downstream.newX509CA(request, context: context)
+    }
+
+    /// Judges what an admin asks for without an entry.
+    private func admit(_ id: SPIFFEID, ttl: Int32) throws {
+        guard ttl >= 0 else { throw RPCError(code: .invalidArgument, message: "ttl is negative") }
+        try EntryRules.check(minted: id, in: issuer.trustDomain)
+        guard powers.mayBeMinted(id) else {
+            throw RPCError(
+                code: .permissionDenied,
+                message: """
+                    '\(id)' holds a role, or is admin or downstream: where two people must agree, its SVID comes from an \
+                    entry to which both agreed, and is not minted
+                    """)
+        }
     }
 
     /// Tells an admin why what was minted is shorter than asked.

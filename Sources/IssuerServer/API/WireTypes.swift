@@ -222,7 +222,9 @@ extension Spire_Api_Types_Agent {
         self.init()
         id = agent.id.wire
         if mask?.attestationType ?? true { attestationType = agent.attestationType }
-        if mask?.x509SvidSerialNumber ?? true { x509SvidSerialNumber = agent.serial }
+        if mask?.x509SvidSerialNumber ?? true {
+            x509SvidSerialNumber = SerialNumber.decimal(hex: agent.serial) ?? agent.serial
+        }
         if mask?.x509SvidExpiresAt ?? true { x509SvidExpiresAt = agent.expiresAt.unixSeconds }
         if mask?.selectors ?? true { selectors = agent.selectors.map(\.wire) }
         if mask?.banned ?? true { banned = agent.isBanned }

@@ -28,6 +28,20 @@ struct AccessControl: Sendable {
         }
     }
 
+    /// Passes those who may register entries within scopes, if `isBound`, or anywhere.
+    func requireRegistrar(_ context: ServerContext, isBound: Bool) throws(RPCError) {
+        try requireLocal(context)
+        let resolved = try resolved(context)
+        guard resolved.rights.permissions.contains(.register), isBound || resolved.rights.scopes == nil else {
+            throw RPCError(
+                code: .permissionDenied,
+                message: """
+                    \(resolved.principal) has no role with the right to register\(isBound ? "" : " without a scope"), \
+                    which this call needs
+                    """)
+        }
+    }
+
     /// Passes agents that are attested, active and not banned; asked again, it judges again.
     func requireAgent(_ context: ServerContext) async throws -> AttestedAgent {
         guard let svid = try resolved(context).caller.svid else { throw AgentRefusal.notAttested }

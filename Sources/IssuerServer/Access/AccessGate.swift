@@ -56,24 +56,25 @@ struct AccessGate: ServerInterceptor {
         var (context, request) = (context, request)
         context.transportSpecific = caller
         if rule.budget == .attestation { try charge(1, rule, caller, context) }
-        if rule.needsTwo, let desk { try await askSecondPerson(&request, of: rule, from: caller, at: desk) }
+        let hasConsent = try await askSecondPerson(&request, of: rule, from: caller)
         let recorder = rule.issues ? IssuanceRecorder(call: call(rule, caller, context), journal: journal) : nil
         request.messages = inspected(request.messages, rule, caller, context, recorder)
-        return try await serve(request, context, scopes: caller.scopes(for: rule), recorder, next)
+        return try await serve(request, context, scopes: caller.scopes, hasConsent: hasConsent, recorder, next)
     }
 
     /// Runs the handler, and whatever it writes later, within what binds and records the call.
     private func serve<Input: Sendable, Output: Sendable>(
         _ request: StreamingServerRequest<Input>, _ context: ServerContext, scopes: [RegistrationScope]?,
-        _ recorder: IssuanceRecorder?,
+        hasConsent: Bool, _ recorder: IssuanceRecorder?,
         _ next:
             @Sendable (StreamingServerRequest<Input>, ServerContext) async throws -> StreamingServerResponse<Output>
     ) async throws -> StreamingServerResponse<Output> {
-        guard scopes != nil || recorder != nil else { return try await next(request, context) }
         @Sendable func within<Value>(_ body: () async throws -> Value) async throws -> Value {
             do {
                 return try await RegistrationScope.$binding.withValue(scopes) {
-                    try await IssuanceTrail.$current.withValue(recorder?.trail, operation: body)
+                    try await SecondPerson.$hasAgreed.withValue(hasConsent) {
+                        try await IssuanceTrail.$current.withValue(recorder?.trail, operation: body)
+                    }
                 }
             } catch {
                 try await recorder?.fail(error)
@@ -141,33 +142,36 @@ struct AccessGate: ServerInterceptor {
         return RPCError(code: .resourceExhausted, message: exhausted.description, metadata: metadata)
     }
 
-    /// Lets a call go on that two people want.
+    /// Lets a call go on that two people want, where it is one of those that need two.
     ///
+    /// - Returns: Whether somebody else was asked, and agreed.
     /// - Throws: ``ApprovalRefusal`` for the first of them.
     private func askSecondPerson<Message: Sendable>(
-        _ request: inout StreamingServerRequest<Message>, of rule: MethodRule, from caller: ResolvedCaller,
-        at desk: ApprovalDesk
-    ) async throws {
+        _ request: inout StreamingServerRequest<Message>, of rule: MethodRule, from caller: ResolvedCaller
+    ) async throws -> Bool {
+        guard let desk, rule.needsTwo || rule.permission == .register else { return false }
         var messages = request.messages.makeAsyncIterator()
         guard let message = try await messages.next(), let wire = message as? any SwiftProtobuf.Message else {
             throw RPCError(code: .invalidArgument, message: "the request is empty")
         }
+        request.messages = RPCAsyncSequence(
+            wrapping: AsyncThrowingStream<Message, any Error> { stream in
+                stream.yield(message)
+                stream.finish()
+            })
+        guard rule.needsTwo || CallMeter.mayGivePower(message, by: resolution.entries) else { return false }
         let summary = IssuanceFact.cut(
             wire.textFormatString().split(whereSeparator: \.isNewline).joined(separator: " "))
         let other = try await desk.admit(
-            rule.method, request: try wire.serializedBytes(), summary: summary, from: caller.principal, now: clock.now,
-            using: SystemEntropy())
+            rule.method, request: try wire.serializedBytes(), summary: summary,
+            from: resolution.policy.person(behind: caller.principal), now: clock.now, using: SystemEntropy())
         logger.notice(
             "two people agree",
             metadata: [
                 "rpc.method": "\(rule.method)", "request": "\(summary)", "principal": "\(caller.principal)",
                 "approver": "\(other)",
             ])
-        request.messages = RPCAsyncSequence(
-            wrapping: AsyncThrowingStream<Message, any Error> { stream in
-                stream.yield(message)
-                stream.finish()
-            })
+        return true
     }
 
     private func call(_ rule: MethodRule, _ caller: ResolvedCaller, _ context: ServerContext) -> IssuanceRecord.Call {

@@ -4,6 +4,7 @@ internal import IssuerDomain
 internal import Logging
 internal import OutboundHTTP
 internal import Platform
+internal import SPIFFE
 
 /// The gate that all calls pass, and the services that tell of it.
 struct Admission: Sendable {
@@ -21,7 +22,8 @@ struct Admission: Sendable {
 
     init(
         _ settings: AccessSettings, store: any IssuanceRecords & ApprovalStore, entries: GuardedEntryStore,
-        agents: AgentRegistrar, clock: any WallClock, files: any FileSystem, logger: Logger
+        agents: AgentRegistrar, isOfThisTier: @escaping @Sendable (VerifiedX509SVID) -> Bool, clock: any WallClock,
+        files: any FileSystem, logger: Logger
     ) throws {
         (self.settings, self.store, self.clock, self.logger) = (settings, store, clock, logger)
         startedAt = clock.now
@@ -32,7 +34,8 @@ struct Admission: Sendable {
             ? nil : TokenVerifier(settings.tokenIssuers, files: files, fetcher: AsyncHTTPFetcher())
         gate = AccessGate(
             resolution: CallerResolution(
-                policy: settings.policy, agents: agents, entries: entries, tokens: tokens, clock: clock),
+                policy: settings.policy, agents: agents, entries: entries, tokens: tokens,
+                isOfThisTier: isOfThisTier, clock: clock),
             budgets: CallBudgets(settings.limits), desk: settings.approvalLifetime == nil ? nil : desk,
             journal: IssuanceJournal(store), clock: clock, logger: logger)
     }
@@ -41,7 +44,7 @@ struct Admission: Sendable {
     func services(_ access: AccessControl) -> [any RegistrableRPCService] {
         [
             AuditService(access: access, records: store),
-            ApprovalService(access: access, desk: desk, clock: clock, logger: logger),
+            ApprovalService(access: access, desk: desk, policy: settings.policy, clock: clock, logger: logger),
             LimitsService(access: access, budgets: gate.budgets),
             LoggerService(access: access, threshold: settings.logThreshold, logger: logger),
             ReflectionV1(access: access, schema: schema), ReflectionV1alpha(access: access, schema: schema),

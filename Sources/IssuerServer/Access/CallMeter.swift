@@ -54,6 +54,23 @@ enum CallMeter {
         }
     }
 
+    /// Whether entries that are asked for may make somebody an admin or whatever else holds power; those that are read
+    /// later, of a declaration, are judged when they are stored.
+    static func mayGivePower(_ message: Any, by entries: GuardedEntryStore) -> Bool {
+        let asked: [Spire_Api_Types_Entry] =
+            switch message {
+            case let request as Spire_Api_Server_Entry_V1_BatchCreateEntryRequest: request.entries
+            case let request as Spire_Api_Server_Entry_V1_BatchUpdateEntryRequest: request.entries
+            case let request as Mintmark_V1_CreateEntriesRequest: request.items.map(\.entry)
+            case let request as Mintmark_V1_UpdateEntriesRequest: request.items.map(\.entry)
+            default: []
+            }
+        return asked.contains { entry in
+            entry.admin || entry.downstream
+                || entries.leadsToPower(try? SPIFFEID(wire: entry.spiffeID, named: "SPIFFE ID"), entryID: entry.id)
+        }
+    }
+
     /// What a request is about, for the record of its refusal.
     static func describe(_ message: Any, in fact: inout IssuanceFact) {
         switch message {

@@ -12,6 +12,8 @@ struct CallerResolution: Sendable {
     let agents: AgentRegistrar
     let entries: GuardedEntryStore
     let tokens: (any BearerTokenJudge)?
+    /// Whether a server of this tier signed an SVID; what others signed that the bundle vouches for is nobody's power.
+    let isOfThisTier: @Sendable (VerifiedX509SVID) -> Bool
     let clock: any WallClock
 
     /// Judges a call.
@@ -44,23 +46,36 @@ struct CallerResolution: Sendable {
         }
         if rule.callers.contains(.agent) {
             guard let svid = caller.svid else { throw AgentRefusal.notAttested }
+            guard isOfThisTier(svid) else { throw AgentRefusal.notActive }
             _ = try await agents.authorize(
                 svid.id, serial: SerialNumber.text(svid.leaf.serialNumber), end: svid.leaf.notValidAfter,
                 now: clock.now)
             return resolved(as: .agent)
         }
-        if rule.callers.contains(.downstream), let svid = caller.svid,
+        if rule.callers.contains(.downstream), let svid = caller.svid, isGood(svid),
             entries.holdsDownstreamEntry(svid.id, now: clock.now)
         {
             return resolved(as: .downstream)
         }
+        if let svid = caller.svid, hasEnded(svid) {
+            throw RPCError(code: .unauthenticated, message: "the SVID of this connection has ended; connect anew")
+        }
         throw RPCError(code: .permissionDenied, message: Self.refusal(of: rule, to: principal, caller))
+    }
+
+    /// Whether an SVID gives power still: a connection outlasts the handshake in which it was verified.
+    private func isGood(_ svid: VerifiedX509SVID) -> Bool { !hasEnded(svid) && isOfThisTier(svid) }
+
+    private func hasEnded(_ svid: VerifiedX509SVID) -> Bool {
+        let now = clock.now
+        return svid.chain.contains { $0.notValidAfter <= now }
     }
 
     /// Who a caller is, as far as can be told without judging anything.
     static func principal(of caller: Caller?, _ context: ServerContext) -> Principal {
         switch caller {
-        case .local(let credentials)?: .account(uid: credentials.uid, gid: credentials.gid)
+        case .local(let credentials)?:
+            .account(uid: credentials.uid, gid: credentials.gid, groups: Set(credentials.groups))
         case .remote?, .embedded?:
             caller?.svid.map { .spiffeID($0.id) }
                 ?? .stranger(address: PeerAddress(context.remotePeer).description)
@@ -77,6 +92,7 @@ struct CallerResolution: Sendable {
         if caller.isRemote, let bearer = try await tokens?.bearer(in: metadata, now: clock.now) {
             return (bearer.principal, policy.rights(of: bearer.principal, claims: bearer.claims))
         }
+        if let svid = caller.svid, !isGood(svid) { return (principal, AccessRights()) }
         let holdsAdminEntry = caller.svid.map { entries.holdsAdminEntry($0.id, now: clock.now) } ?? false
         return (principal, policy.rights(of: principal, holdsAdminEntry: holdsAdminEntry))
     }

@@ -11,9 +11,11 @@ struct ResolvedCaller: ServerContext.TransportSpecific {
     /// Stands in every record of the call.
     let requestID: String
 
-    /// Where registrations of this call are bound to; nil when they are not.
-    func scopes(for rule: MethodRule) -> [RegistrationScope]? {
-        guard rule.permission == .register, callerClass == .local || callerClass == .admin else { return nil }
+    /// Where changes of entries by this call are bound to, whatever the method is for; nil when they are not.
+    ///
+    /// Whoever was let in by another right than that to register is bound to nowhere.
+    var scopes: [RegistrationScope]? {
+        guard callerClass == .local || callerClass == .admin else { return [] }
         return rights.scopes
     }
 }

@@ -1,9 +1,9 @@
-internal import Foundation
+package import Foundation
 internal import GRPCCore
-internal import IssuerDomain
-internal import OutboundHTTP
-internal import Platform
-internal import SPIFFE
+package import IssuerDomain
+package import OutboundHTTP
+package import Platform
+package import SPIFFE
 internal import WorkloadIdentity
 
 /// Verifies the bearer tokens of admins by the keys of those who issue them.
@@ -53,8 +53,10 @@ struct TokenVerifier: BearerTokenJudge {
 }
 
 /// The keys of one issuer, read again when they are old or one is missing.
-actor TokenKeyCache {
+package actor TokenKeyCache {
     private static let lifetime: TimeInterval = 300
+    /// How long keys are believed that cannot be read again: their issuer may have withdrawn them meanwhile.
+    private static let longestLifetime: TimeInterval = 24 * 3600
     /// A flood of tokens with made-up key IDs makes no flood of requests.
     private static let shortestPause: TimeInterval = 10
     private static let maximumDocument = 1 << 20
@@ -67,12 +69,12 @@ actor TokenKeyCache {
     private var triedAt: Date?
     private var readAt: Date?
 
-    init(_ source: TokenIssuer.Keys, files: any FileSystem, fetcher: any HTTPFetcher) {
+    package init(_ source: TokenIssuer.Keys, files: any FileSystem, fetcher: any HTTPFetcher) {
         (self.source, self.files, self.fetcher) = (source, files, fetcher)
     }
 
-    /// The keys; old ones for as long as new ones cannot be had.
-    func keys(now: Date) async throws(IdentityToken.Refusal) -> [String: JWTVerificationKey] {
+    /// The keys; old ones for a day when new ones cannot be had.
+    package func keys(now: Date) async throws(IdentityToken.Refusal) -> [String: JWTVerificationKey] {
         if let fresh = fresh(now: now) { return fresh }
         // Of many who come at once, one reads and the others wait for it.
         return try await reading.pass { () async throws(IdentityToken.Refusal) in try await self.renewed(now: now) }
@@ -88,10 +90,15 @@ actor TokenKeyCache {
         do throws(IdentityToken.Refusal) {
             if let fresh = try await fresherKeys(now: now) { return fresh }
         } catch {
-            guard let held else { throw error }
+            guard let held = believed(now: now) else { throw error }
             return held
         }
-        guard let held else { throw IdentityToken.Refusal("the issuer's keys cannot be read") }
+        guard let held = believed(now: now) else { throw IdentityToken.Refusal("the issuer's keys cannot be read") }
+        return held
+    }
+
+    private func believed(now: Date) -> [String: JWTVerificationKey]? {
+        guard let readAt, abs(now.timeIntervalSince(readAt)) < Self.longestLifetime else { return nil }
         return held
     }
 

@@ -69,9 +69,12 @@ package struct Issuer: Sendable {
                 upstream: configuration.upstream?.open(
                     trustDomain: configuration.trustDomain, clock: clock, files: files, logger: logger),
                 feed: feed, now: clock.now, using: SystemEntropy(), logger: logger)
+            guardedEntries = GuardedEntryStore(
+                store, named: configuration.access.policy.namedIDs,
+                needsSecondPerson: configuration.access.approvalLifetime != nil)
             federation = try await FederationRegistrar(
-                trustDomain: configuration.trustDomain, store: store, feed: feed)
-            guardedEntries = GuardedEntryStore(store)
+                trustDomain: configuration.trustDomain,
+                store: GuardedFederationStore(store, entries: guardedEntries), feed: feed)
             entries = try await EntryRegistrar(
                 trustDomain: configuration.trustDomain, defaults: configuration.assurance, store: guardedEntries,
                 feed: feed, holdsBundle: { [federation] in federation.holdsBundle(of: $0) })
@@ -82,7 +85,8 @@ package struct Issuer: Sendable {
                 mark: SecurityMarkFile(path: configuration.securityMarkPath, files: files), logger: logger)
             serverSVID = try ServerSVID(issuer: svids, now: clock.now, using: SystemEntropy())
             admission = try Admission(
-                configuration.access, store: store, entries: guardedEntries, agents: agents, clock: clock, files: files,
+                configuration.access, store: store, entries: guardedEntries, agents: agents,
+                isOfThisTier: { [authorities] in authorities.snapshot.isOfThisTier($0) }, clock: clock, files: files,
                 logger: logger)
         } catch {
             throw StartFailure.describe(error, configuration: configuration)
@@ -129,7 +133,7 @@ package struct Issuer: Sendable {
             }
             // Everyone is asked for a certificate, nobody must have one, and one that comes is good or ends the connection.
             tcp = ConnectionAwareTransport(
-                endpoint: listener, limits: .issuer, security: .configured(requireALPN: true)
+                endpoint: listener, limits: .issuerNetwork, security: .configured(requireALPN: true)
             ) { channel in
                 channel.eventLoop.makeCompletedFuture {
                     TLSCaller(
@@ -209,13 +213,14 @@ package struct Issuer: Sendable {
 
     private var api: [any RegistrableRPCService] {
         let access = AccessControl(agents: agents, clock: clock)
-        let issuance = AgentIssuance(issuer: svids, entries: entries, clock: clock, logger: logger)
+        let issuance = AgentIssuance(
+            issuer: svids, entries: entries, powers: guardedEntries, clock: clock, logger: logger)
         return [
             AgentService(
                 access: access, agents: agents,
                 desk: NodeAdmissionDesk(
                     agents: agents, attestors: attestors, trustDomain: configuration.trustDomain, clock: clock),
-                entries: entries, feed: feed, clock: clock, logger: logger),
+                entries: entries, powers: guardedEntries, feed: feed, clock: clock, logger: logger),
             NodesService(access: access, agents: agents, logger: logger),
             EntryService(
                 access: access, entries: entries, legacyAgents: legacyAgents, clock: clock, logger: logger),
@@ -225,7 +230,7 @@ package struct Issuer: Sendable {
             DigestSetService(access: access, entries: entries, clock: clock, logger: logger),
             TemplatedSVIDService(access: access, issuance: issuance),
             SVIDService(
-                access: access, issuer: svids, issuance: issuance,
+                access: access, issuer: svids, issuance: issuance, powers: guardedEntries,
                 downstream: DownstreamAuthorities(
                     access: access, authorities: authorities,
                     trustDomain: configuration.trustDomain, defaultLifetime: configuration.authorities.lifetime,
@@ -239,7 +244,7 @@ package struct Issuer: Sendable {
             PropagationService(access: access, entries: entries, agents: agents, feed: feed, clock: clock),
             IncidentService(access: access, recorded: recordedIncidents, logger: logger),
             DebugService(
-                access: access, agents: agents, entries: entries, serverSVID: serverSVID,
+                access: access, agents: agents, entries: entries, federation: federation, serverSVID: serverSVID,
                 startedAt: admission.startedAt, clock: clock),
             HealthService(parts: entriesFolder.map { folder in ["entries-folder": { folder.isSound }] } ?? [:]) {
                 authorities.snapshot.x509.record.notAfter > clock.now && agents.rollback == nil

@@ -37,7 +37,7 @@ enum StartFailure {
             Failure(
                 .configuration, "\(path): \(error)",
                 hint: "start with trust domain '\(stored)', or choose another state folder")
-        case .failed, .outsideScope:
+        case .failed, .outsideScope, .needsSecondPerson:
             Failure(.refused, "\(path): \(error)", hint: "see the message above; nothing was changed")
         }
     }
