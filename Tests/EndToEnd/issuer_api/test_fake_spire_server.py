@@ -14,7 +14,9 @@ from spiffe import TrustDomain, WorkloadApiClient
 import stubs
 from endpoints import Domain
 from fake_spire_server import DOMAIN, FakeSPIREServer
-from mintmark import NOT_PERMITTED, Agent, poll
+from mintmark import FAILED, NOT_PERMITTED, Agent, Server, poll
+from tokens import header_of
+from workload import certificates_in
 
 UID = f"unix:uid:{os.getuid()}"
 
@@ -158,7 +160,9 @@ def test_workloads_svids_are_renewed(join):
 
 
 @pytest.mark.limit(60)
-@pytest.mark.parametrize("why", ["AGENT_BANNED", "AGENT_NOT_ATTESTED", "AGENT_EXPIRED", "AGENT_NOT_ACTIVE"])
+@pytest.mark.parametrize(
+    "why", ["AGENT_BANNED", "AGENT_NOT_ATTESTED", "AGENT_EXPIRED", "AGENT_NOT_ACTIVE", "AGENT_MUST_REATTEST"]
+)
 def test_nothing_is_served_after_a_refusal(join, why):
     fake, agent = join()
     fake.put_entry("one", "/fake/one", fake.agent_id, UID)
@@ -190,3 +194,115 @@ def test_a_server_of_another_authority_is_not_joined(join, roles):
     agent.start("--join-token", fake.joining, "--trust-bundle", other.write_bundle(), wait=False)
     agent.wait_log("server is not trusted")
     assert not fake.calls and fake.tokens, "the token went to a server that was not known"
+
+
+# --- Attestation by a certificate -----------------------------------------------------------------
+
+
+@pytest.fixture
+def certified(roles, join):
+    """A fake, and an agent of ours with a certificate for it."""
+
+    def start(kind="ec", **settings):
+        fake, _ = join(**settings)
+        node = fake.node_authority.node("ours", kind)
+        fake.agent_id = f"spiffe://{DOMAIN}{node.id_path}"
+        fake.put_entry("one", "/fake/one", fake.agent_id, UID)
+        return fake, roles.keep(
+            Agent(roles.home, fake.address, "certified", node_attestor={"x509pop": node.write(roles.home)})
+        )
+
+    return start
+
+
+@pytest.mark.parametrize("kind", ["ec", "rsa"])
+def test_it_joins_by_a_certificate_and_its_key(certified, kind):
+    fake, agent = certified(kind)
+    agent.start("--trust-bundle", fake.write_bundle())
+    assert fake.methods()[:2] == ["AttestAgent", "challenge_response"]
+    assert list(fake.agents) == [fake.agent_id]
+    assert agent.ids() == [f"spiffe://{DOMAIN}/fake/one"]
+
+
+def test_a_certificate_that_the_server_does_not_take_joins_nothing(certified, roles):
+    fake, agent = certified()
+    fake.node_authority = type(fake.node_authority)("others")
+    agent.start("--trust-bundle", fake.write_bundle(), wait=False)
+    agent.wait_exit().refusal(NOT_PERMITTED)
+    assert "challenge_response" not in fake.methods() and not fake.agents
+
+
+@pytest.mark.limit(60)
+def test_it_attests_again_before_its_svid_ends(certified):
+    fake, agent = certified(agent_lifetime=8)
+    agent.start("--trust-bundle", fake.write_bundle())
+    poll("two more attestations", lambda: fake.methods().count("AttestAgent") >= 3, within=30)
+    assert "RenewAgent" not in fake.methods()
+    assert agent.ids() == [f"spiffe://{DOMAIN}/fake/one"]
+
+
+@pytest.mark.limit(60)
+def test_it_attests_again_when_it_is_told_that_it_must(certified):
+    fake, agent = certified(agent_lifetime=8)
+    fake.hides_reattestable = True
+    agent.start("--trust-bundle", fake.write_bundle())
+    poll("a refused renewal", lambda: "RenewAgent" in fake.methods(), within=20)
+    poll("an attestation after it", lambda: fake.methods().count("AttestAgent") >= 2, within=20)
+    assert agent.ids() == [f"spiffe://{DOMAIN}/fake/one"]
+
+
+@pytest.mark.limit(60)
+@pytest.mark.parametrize("code", [grpc.StatusCode.INTERNAL, grpc.StatusCode.RESOURCE_EXHAUSTED])
+def test_a_refused_renewal_is_tried_again_while_everything_goes_on(join, code):
+    fake, agent = join(agent_lifetime=14)
+    fake.put_entry("one", "/fake/one", fake.agent_id, UID)
+    fake.renewal_refusal = code
+    run(fake, agent)
+    poll("two renewals", lambda: fake.methods().count("RenewAgent") >= 2, within=20)
+    assert len(fake.agents[fake.agent_id]) == 1 and agent.ids() == [f"spiffe://{DOMAIN}/fake/one"]
+    fake.renewal_refusal = None
+    poll("a renewal that succeeds", lambda: len(fake.agents[fake.agent_id]) >= 2, within=20)
+    assert agent.ids() == [f"spiffe://{DOMAIN}/fake/one"] and fake.methods().count("AttestAgent") == 1
+
+
+# --- A server of ours below ----------------------------------------------------------------------
+
+
+@pytest.mark.limit(60)
+def test_a_server_below_signs_under_its_authority_and_publishes_its_keys(join, roles):
+    fake, agent = join()
+    fake.put_entry("below", "/below", fake.agent_id, UID, downstream=True)
+    run(fake, agent)
+    below = roles.server(
+        "below",
+        upstream_authority={"kind": "issuer", "server_address": fake.address, "workload_socket": agent.endpoint},
+    )
+    assert {"NewDownstreamX509CA", "PublishJWTAuthority"} <= set(fake.methods())
+    assert {caller for method, caller in fake.calls if method in ("NewDownstreamX509CA", "PublishJWTAuthority")} == {
+        f"spiffe://{DOMAIN}/below"
+    }
+    lower = roles.agent(below, "lower").join(below)
+    below.register(f"spiffe://{DOMAIN}/lower", UID)
+    poll("the identity", lambda: lower.ids() == [f"spiffe://{DOMAIN}/lower"])
+    with lower.api() as api:
+        svid = api.first("FetchX509SVID").svids[0]
+        assert svid.bundle == fake.authority.certificate
+        leaf, authority = certificates_in(svid.x509_svid)
+        leaf.verify_directly_issued_by(authority)
+        authority.verify_directly_issued_by(authorities(fake)[0])
+        assert header_of(api.jwt("a")[0].svid)["kid"] in fake.published
+
+
+@pytest.mark.limit(60)
+def test_a_server_whose_svid_is_not_for_servers_below_does_not_start(join, roles):
+    fake, agent = join()
+    fake.put_entry("plain", "/plain", fake.agent_id, UID)
+    run(fake, agent)
+    below = roles.keep(
+        Server(
+            roles.home, "below",
+            upstream_authority={"kind": "issuer", "server_address": fake.address, "workload_socket": agent.endpoint},
+        )
+    )  # fmt: skip
+    below.start(wait=False)
+    below.wait_exit(30).refusal(NOT_PERMITTED, FAILED)
