@@ -20,7 +20,7 @@ import inputs_nodes
 import inputs_operations
 import inputs_svids
 import stubs
-from conftest import ROLES, a_cast
+from cast import ROLES, a_cast
 from inputs import Case, World, Wrong, leaves, listed, numbers, put, split
 from mintmark import sid
 
