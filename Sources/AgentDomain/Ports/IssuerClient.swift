@@ -58,7 +58,7 @@ extension IssuerClientError: CustomStringConvertible {
         case .unavailable(let detail): "issuer is unavailable: \(detail)"
         case .agentRefused(let detail): "issuer refuses this agent: \(detail)"
         case .badRequest(let detail), .notEntitled(let detail), .refused(let detail): "issuer refused: \(detail)"
-        case .mustReattest: "issuer wants this agent to attest again instead of renewing"
+        case .mustReattest: "issuer wants this agent to attest again"
         case .unproven(let detail): "this agent cannot prove itself: \(detail)"
         case .badAnswer(let detail): "issuer answered badly: \(detail)"
         }

@@ -60,7 +60,7 @@ extension EntryError: CustomStringConvertible {
             """
         case .mixedStoreSelectors: "selectors of an entry with store_svid must all be of one kind"
         case .hintTooLong: "hint is longer than 1024 bytes"
-        case .invalidDNSName(let name): "'\(name)' is not a DNS name"
+        case .invalidDNSName(let name): "'\(name.prefix(255))' is not a DNS name"
         case .invalidEntryID: "entry ID must be 1 to 255 letters, digits, dots, dashes or underscores"
         case .lifetimeOutOfRange(let field): "\(field) must be between 1 second and 10 years"
         case .alreadyExpired: "entry would be expired on arrival"
@@ -69,7 +69,7 @@ extension EntryError: CustomStringConvertible {
             "there is no bundle of trust domain '\(domain)', so no entry can federate with it"
         case .exists: "similar entry already exists"
         case .idTaken: "entry ID is taken"
-        case .notFound(let id): "no entry has ID '\(id)'"
+        case .notFound(let id): "no entry has ID '\(id.prefix(255))'"
         case .badText(let field): "\(field) is too long, empty, or holds characters that it may not hold"
         case .neverInForce: "entry would end before it begins"
         case .emptyGroup: "a group of any_of has no selector; it could never match"
@@ -85,7 +85,7 @@ extension EntryError: CustomStringConvertible {
             """
         case .emptyDigestSet: "a digest set needs at least one digest"
         case .digestSetExists(let name): "digest set '\(name)' exists already"
-        case .digestSetMissing(let name): "there is no digest set '\(name)'"
+        case .digestSetMissing(let name): "there is no digest set '\(name.prefix(255))'"
         case .digestSetInUse(let name, let entries): "digest set '\(name)' is used by \(entries) entries"
         case .objection(let error): error.description
         }

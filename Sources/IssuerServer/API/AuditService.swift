@@ -14,6 +14,7 @@ struct AuditService: Mintmark_V1_Audit.SimpleServiceProtocol {
         request: Mintmark_V1_QueryIssuancesRequest, context: ServerContext
     ) async throws -> Mintmark_V1_QueryIssuancesResponse {
         try access.requireLocal(context)
+        guard request.pageSize >= 0 else { throw RPCError(code: .invalidArgument, message: "page_size is negative") }
         var query = IssuanceQuery(
             limit: request.pageSize > 0 ? Int(request.pageSize) : IssuanceQuery.maximumPage)
         query.since = try Self.instant(request.sinceMs, "since_ms")

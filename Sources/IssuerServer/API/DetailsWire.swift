@@ -17,6 +17,9 @@ extension EntryDetails {
         purpose = wire.purpose
         labels = wire.labels
         entryClass = try Self.entryClass(wire.class)
+        guard wire.notBefore >= 0 else {
+            throw RPCError(code: .invalidArgument, message: "not_before is negative")
+        }
         notBefore = wire.notBefore == 0 ? nil : Date(timeIntervalSince1970: TimeInterval(wire.notBefore))
         isDisabled = wire.disabled
         audiences = wire.audiences

@@ -12,6 +12,9 @@ enum DomainPages {
         of elements: [TrustDomain: Element], size asked: Int32, after token: String, weight: (Element) -> Int
     ) throws(RPCError) -> (page: [Element], next: String) {
         guard asked >= 0 else { throw RPCError(code: .invalidArgument, message: "page size is negative") }
+        if !token.isEmpty, (try? TrustDomain(token)) == nil {
+            throw RPCError(code: .invalidArgument, message: "page token is not one that this server gave")
+        }
         let size = asked == 0 ? maximumPage : min(Int(asked), maximumPage)
         let rest = elements.filter { $0.key.name > token }.sorted { $0.key < $1.key }
         var (page, bytes): ([Element], Int) = ([], 0)

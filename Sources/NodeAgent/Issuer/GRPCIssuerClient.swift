@@ -240,7 +240,7 @@ package final class GRPCIssuerClient<Transport: ClientTransport>: IssuerClient {
     /// Renews this agent's own SVID.
     func renew(csr: [UInt8]) async throws(IssuerClientError) -> [[UInt8]] {
         let message = Spire_Api_Server_Agent_V1_RenewAgentRequest.with { $0.params = .with { $0.csr = Data(csr) } }
-        return try await call { [options] client in
+        return try await call(isRenewal: true) { [options] client in
             try await Spire_Api_Server_Agent_V1_Agent.Client(wrapping: client)
                 .renewAgent(message, options: options).svid.certChain.map { Array($0) }
         }
@@ -301,9 +301,14 @@ package final class GRPCIssuerClient<Transport: ClientTransport>: IssuerClient {
     }
 
     func call<Value: Sendable>(
-        _ body: @escaping @Sendable (GRPCClient<Transport>) async throws -> Value
+        isRenewal: Bool = false, _ body: @escaping @Sendable (GRPCClient<Transport>) async throws -> Value
     ) async throws(IssuerClientError) -> Value {
-        do { return try await client.withClient(body) } catch { throw IssuerClientError(error) }
+        do { return try await client.withClient(body) } catch {
+            let failure = IssuerClientError(error)
+            // Only in place of a renewal is there something else to do about it.
+            if case .mustReattest = failure, !isRenewal { throw .agentRefused(detail: "\(failure)") }
+            throw failure
+        }
     }
 }
 

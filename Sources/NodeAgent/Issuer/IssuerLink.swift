@@ -126,7 +126,10 @@ final class IssuerLink<Transport: ClientTransport>: Sendable {
             let chain = try await issuer.renew(csr: SigningRequestMaker.request(signedBy: key))
             try await adopt(chain, key: key, canReattest: identity.canReattest)
         } catch IssuerClientError.mustReattest {
-            guard let prover, isRepeatable(prover) else { throw IssuerClientError.mustReattest }
+            // Without a proof that can be repeated it is put out, as by any other refusal of the agent itself.
+            guard let prover, isRepeatable(prover) else {
+                throw IssuerClientError.agentRefused(detail: "\(IssuerClientError.mustReattest)")
+            }
             try await attest(by: prover)
         }
         logger.info("agent svid renewed", metadata: ["agent.id": "\(identity.id)"])

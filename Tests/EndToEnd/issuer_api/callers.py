@@ -45,14 +45,33 @@ class Caller:
 
     # --- Answers ----------------------------------------------------------------------------------
 
-    def ending(self, method: str, request: Any = b"") -> tuple[grpc.StatusCode, str]:
+    def ending(self, method: str, *requests: Any, enough: int = 1) -> tuple[grpc.StatusCode, str]:
         """How a call of any method ends, whatever its kind; the method as `package.Service/Method`."""
-        data = request if isinstance(request, bytes) else request.SerializeToString()
-        call = self.channel.stream_stream(f"/{method}")(iter([data]), timeout=TIMEOUT)
-        with contextlib.suppress(grpc.RpcError):
-            for _ in call:
-                pass
-        return call.code(), call.details()
+        try:
+            self.call(method, *requests, enough=enough)
+        except grpc.RpcError as error:
+            return error.code(), error.details()
+        return grpc.StatusCode.OK, ""
+
+    def call(self, method: str, *requests: Any, enough: int = 1, headers: Any = ()) -> list[Any]:
+        """Calls any method with messages or their bytes; an empty one where none is given.
+
+        - Returns: The answers; of a stream that goes on, as many as are enough.
+        - Raises: `grpc.RpcError` when it ends otherwise before.
+        """
+        answer = stubs.response_of(method).FromString if method in stubs.METHODS else None
+        messages = [one if isinstance(one, bytes) else one.SerializeToString() for one in requests or (b"",)]
+        call = self.channel.stream_stream(f"/{method}", response_deserializer=answer)(
+            iter(messages), timeout=TIMEOUT, metadata=headers
+        )
+        answers = []
+        for message in call:
+            answers.append(message)
+            # Of a call that has one answer the end counts, which may yet be a bad one.
+            if method in stubs.METHODS and stubs.METHODS[method].server_streaming and len(answers) == enough:
+                call.cancel()
+                break
+        return answers
 
 
 def admin(server: Any) -> Caller:
@@ -122,6 +141,15 @@ def attest(caller: Caller, token: str, identity: Identity | None = None) -> tupl
     assert answer.WhichOneof("step") == "result", answer
     identity.chain = list(answer.result.svid.cert_chain)
     return identity, answer.result
+
+
+def renew(caller: Caller, old: Identity) -> Identity:
+    """A new SVID for a new key, for a node that calls with its old one."""
+    new = Identity()
+    request = stubs.agent.RenewAgentRequest(params=stubs.agent.AgentX509SVIDParams(csr=new.request()))
+    new.chain = list(caller.agents.RenewAgent(request, timeout=TIMEOUT).svid.cert_chain)
+    assert new.id == old.id
+    return new
 
 
 def mint(caller: Caller, uri: str, ttl: int = 0) -> Identity:

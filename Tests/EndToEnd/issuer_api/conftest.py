@@ -10,6 +10,7 @@ import pytest
 
 import callers
 from callers import Caller, Identity
+from cast import Cast, a_cast
 
 
 class Issuer:
@@ -42,3 +43,9 @@ def issuer(module_roles: Any) -> Iterator[Issuer]:
             callers.remote(made.server, folders["workload"], bystander) as made.workload,
         ):
             yield made
+
+
+@pytest.fixture(scope="module")
+def cast(module_roles: Any) -> Iterator[Cast]:
+    with a_cast(module_roles) as cast:
+        yield cast

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import pytest
 from cryptography import x509
 
 import callers
 import stubs
 from callers import TIMEOUT, Caller, Identity, reason
+from x509pop import Node
 
 # Asked for with every sync; lifetimes and DNS names are the server's business.
 MASK = stubs.types.EntryMask(
@@ -39,6 +41,8 @@ class FakeSPIREAgent:
         self.server, self.folder = server, folder
         self.identity: Identity | None = None
         self.reattestable = False
+        # With what it attests where it does so by x509pop.
+        self.node: Node | None = None
         self.entries: dict[str, Any] = {}
         self.bundles: dict[str, Any] = {}
         self.svids: dict[str, Identity] = {}
@@ -48,18 +52,34 @@ class FakeSPIREAgent:
     # --- Joining ----------------------------------------------------------------------------------
 
     def join(self, token: str) -> None:
+        """Attests by a token, which there is no challenge to."""
+        self._attest("join_token", token.encode(), lambda challenge: pytest.fail(f"challenged: {challenge}"))
+
+    def join_as(self, node: Node) -> None:
+        """Attests by a certificate, and by its key when it is challenged."""
+        self.node = node
+        self._attest("x509pop", node.payload(), node.answer)
+        assert self.identity.id.endswith(node.id_path)
+
+    def _attest(self, kind: str, payload: bytes, answering: Any) -> None:
         """Attests over TLS without a certificate, then asks for the bundle on the same connection."""
         with callers.remote(self.server, self.folder) as caller:
             identity = Identity()
-            opening = stubs.agent.AttestAgentRequest(
-                params=stubs.agent.AttestAgentRequest.Params(
-                    data=stubs.types.AttestationData(type="join_token", payload=token.encode()),
-                    params=stubs.agent.AgentX509SVIDParams(csr=identity.request()),
-                )
+            params = stubs.agent.AttestAgentRequest.Params(
+                data=stubs.types.AttestationData(type=kind, payload=payload),
+                params=stubs.agent.AgentX509SVIDParams(csr=identity.request()),
             )
-            stream = caller.agents.AttestAgent(iter([opening]), timeout=TIMEOUT)
-            answer = next(stream)
-            # A challenge would have to be answered; this method has none.
+            requests = _Requests()
+            requests.send(stubs.agent.AttestAgentRequest(params=params))
+            stream = caller.agents.AttestAgent(requests, timeout=TIMEOUT)
+            try:
+                answer = next(stream)
+                while answer.WhichOneof("step") == "challenge":
+                    response = answering(answer.challenge)
+                    requests.send(stubs.agent.AttestAgentRequest(challenge_response=response))
+                    answer = next(stream)
+            finally:
+                requests.end()
             assert answer.WhichOneof("step") == "result", answer
             identity.chain = list(answer.result.svid.cert_chain)
             self.reattestable = answer.result.reattestable
@@ -67,8 +87,16 @@ class FakeSPIREAgent:
             own = caller.bundles.GetBundle(stubs.bundle.GetBundleRequest(), timeout=TIMEOUT)
         self.bundles[own.trust_domain] = own
         self._check(identity, identity.id)
-        assert identity.id.startswith(f"spiffe://{own.trust_domain}/spire/agent/join_token/")
+        assert identity.id.startswith(f"spiffe://{own.trust_domain}/spire/agent/{kind}/")
         self.identity = identity
+
+    def rotate(self, caller: Caller) -> None:
+        """Gets a new SVID in time: by attesting again where the method can do that, and by renewing otherwise."""
+        if self.reattestable:
+            assert self.node, "nothing to attest with"
+            self.join_as(self.node)
+        else:
+            self.renew(caller)
 
     def connect(self) -> Any:
         assert self.identity, "not attested"
@@ -180,7 +208,6 @@ class FakeSPIREAgent:
 
     def renew(self, caller: Caller) -> None:
         """A new SVID for a new key; the connection is opened anew with it afterwards."""
-        assert not self.reattestable, "a node that can attest again does that instead"
         identity = Identity()
         request = stubs.agent.RenewAgentRequest(params=stubs.agent.AgentX509SVIDParams(csr=identity.request()))
         answer = self._act(lambda: caller.agents.RenewAgent(request, timeout=TIMEOUT))

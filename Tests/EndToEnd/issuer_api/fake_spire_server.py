@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 import stubs
+import x509pop
 from callers import status_details
 from hostile_agent import Authority
 
@@ -44,8 +45,18 @@ class FakeSPIREServer:
         self.entries: dict[str, Any] = {}
         self.federated: dict[str, Any] = {}
         self.sequence = 1
+        # Whose nodes may attest by x509pop.
+        self.node_authority = x509pop.NodeAuthority()
+        # Agents that can attest again, and so must not renew.
+        self.reattestable: set[str] = set()
+        # Whether that is kept from them, as where a server was set up anew since they attested.
+        self.hides_reattestable = False
         # What is said to agents instead of an answer, such as AGENT_BANNED.
         self.refusal: str | None = None
+        # With what every renewal is refused.
+        self.renewal_refusal: grpc.StatusCode | None = None
+        # JWT authorities of servers below.
+        self.published: dict[str, Any] = {}
         # Every call, in order: the method, and who made it.
         self.calls: list[tuple[str, str | None]] = []
         self.statuses: list[Any] = []
@@ -133,9 +144,31 @@ class FakeSPIREServer:
             trust_domain=DOMAIN, sequence_number=self.sequence, refresh_hint=60,
             x509_authorities=[stubs.types.X509Certificate(asn1=self.authority.certificate)],
             jwt_authorities=[
-                stubs.types.JWTKey(public_key=public, key_id=self.jwt_key_id, expires_at=int(time.time()) + 3600)
+                stubs.types.JWTKey(public_key=public, key_id=self.jwt_key_id, expires_at=int(time.time()) + 3600),
+                *self.published.values(),
             ],
         )
+
+    def sign_authority(self, csr: bytes, lifetime: float) -> bytes:
+        """An X.509 authority for a server below."""
+        request = x509.load_der_x509_csr(csr)
+        assert request.is_signature_valid
+        names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        assert names.get_values_for_type(x509.UniformResourceIdentifier) == [f"spiffe://{DOMAIN}"]
+        now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+        above = x509.load_der_x509_certificate(self.authority.certificate)
+        subject = x509.Name([*above.subject, x509.NameAttribute(x509.NameOID.ORGANIZATIONAL_UNIT_NAME, "DOWNSTREAM-1")])
+        builder = (
+            x509.CertificateBuilder().subject_name(subject).issuer_name(above.subject).public_key(request.public_key())
+            .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(seconds=10))
+            .not_valid_after(min(now + datetime.timedelta(seconds=lifetime), above.not_valid_after_utc))
+            .add_extension(x509.BasicConstraints(True, None), True)
+            .add_extension(x509.KeyUsage(False, False, False, False, False, True, True, False, False), True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(request.public_key()), False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.authority.key.public_key()), False)
+            .add_extension(x509.SubjectAlternativeName([x509.UniformResourceIdentifier(f"spiffe://{DOMAIN}")]), False)
+        )  # fmt: skip
+        return builder.sign(self.authority.key, hashes.SHA256()).public_bytes(DER)
 
     def authorized(self, agent: str) -> list[Any]:
         """Entries of an agent, directly or through identities of its own."""
@@ -249,10 +282,14 @@ class _Services:
         class Agent(stubs.agent_grpc.AgentServicer):
             def AttestAgent(self, requests: Any, context: Any) -> Any:
                 services.note("AttestAgent")
-                yield services.attest(next(requests), context)
+                yield from services.attest(requests, context)
 
             def RenewAgent(self, request: Any, context: Any) -> Any:
                 agent = services.require_agent("RenewAgent", context)
+                if agent in services.fake.reattestable:
+                    services.refuse("AGENT_MUST_REATTEST", context)
+                if services.fake.renewal_refusal:
+                    context.abort(services.fake.renewal_refusal, "no renewals today")
                 svid = services.fake.sign_agent(request.params.csr, agent)
                 return stubs.agent.RenewAgentResponse(svid=svid)
 
@@ -264,7 +301,9 @@ class _Services:
         class Entry(stubs.entry_grpc.EntryServicer):
             def GetAuthorizedEntries(self, request: Any, context: Any) -> Any:
                 agent = services.require_agent("GetAuthorizedEntries", context)
-                return stubs.entry.GetAuthorizedEntriesResponse(entries=services.fake.authorized(agent))
+                mask = request.output_mask if request.HasField("output_mask") else None
+                entries = [masked(entry, mask) for entry in services.fake.authorized(agent)]
+                return stubs.entry.GetAuthorizedEntriesResponse(entries=entries)
 
             def SyncAuthorizedEntries(self, requests: Any, context: Any) -> Any:
                 agent = services.require_agent("SyncAuthorizedEntries", context)
@@ -284,6 +323,13 @@ class _Services:
                     context.abort(Code.INVALID_ARGUMENT, "at least one audience is required")
                 return stubs.svid.NewJWTSVIDResponse(svid=services.fake.sign_token(entry, list(request.audience)))
 
+            def NewDownstreamX509CA(self, request: Any, context: Any) -> Any:
+                services.require_downstream("NewDownstreamX509CA", context)
+                certificate = services.fake.sign_authority(request.csr, request.preferred_ttl or 3600)
+                return stubs.svid.NewDownstreamX509CAResponse(
+                    ca_cert_chain=[certificate], x509_authorities=[services.fake.authority.certificate]
+                )
+
         class Bundle(stubs.bundle_grpc.BundleServicer):
             def GetBundle(self, request: Any, context: Any) -> Any:
                 services.note("GetBundle")
@@ -295,6 +341,15 @@ class _Services:
                 if bundle is None:
                     context.abort(Code.NOT_FOUND, "bundle not found")
                 return bundle
+
+            def PublishJWTAuthority(self, request: Any, context: Any) -> Any:
+                services.require_downstream("PublishJWTAuthority", context)
+                key = request.jwt_authority
+                if not key.key_id or not key.public_key:
+                    context.abort(Code.INVALID_ARGUMENT, "invalid JWT authority")
+                services.fake.published[key.key_id] = key
+                services.fake.sequence += 1
+                return stubs.bundle.PublishJWTAuthorityResponse(jwt_authorities=services.fake.bundle().jwt_authorities)
 
         stubs.agent_grpc.add_AgentServicer_to_server(Agent(), server)
         stubs.entry_grpc.add_EntryServicer_to_server(Entry(), server)
@@ -311,35 +366,76 @@ class _Services:
         if why is None and self.serial not in self.fake.agents.get(self.caller or "", ()):
             why = "AGENT_NOT_ATTESTED"
         if why is not None:
-            details = stubs.types.PermissionDeniedDetails(
-                reason=stubs.types.PermissionDeniedDetails.Reason.Value(why)
-            )
-            packed = status_details(Code.PERMISSION_DENIED, "agent is not permitted", details)
-            context.set_trailing_metadata((("grpc-status-details-bin", packed),))
-            context.abort(Code.PERMISSION_DENIED, "agent is not permitted")
+            self.refuse(why, context)
         return self.caller
 
-    def attest(self, opening: Any, context: Any) -> Any:
-        if opening.WhichOneof("step") != "params" or opening.params.data.type != "join_token":
-            context.abort(Code.INVALID_ARGUMENT, "malformed or unknown attestation")
+    def require_downstream(self, method: str, context: Any) -> None:
+        self.note(method)
+        known = list(self.fake.entries.values())
+        if not any(entry.downstream and stubs.text_of(entry.spiffe_id) == self.caller for entry in known):
+            context.abort(Code.PERMISSION_DENIED, "caller is not a downstream workload")
+
+    @staticmethod
+    def refuse(why: str, context: Any) -> None:
+        """Ends a call with a reason that agents act on."""
+        details = stubs.types.PermissionDeniedDetails(reason=stubs.types.PermissionDeniedDetails.Reason.Value(why))
+        packed = status_details(Code.PERMISSION_DENIED, "agent is not permitted", details)
+        context.set_trailing_metadata((("grpc-status-details-bin", packed),))
+        context.abort(Code.PERMISSION_DENIED, "agent is not permitted")
+
+    def attest(self, requests: Any, context: Any) -> Any:
+        opening = next(requests)
+        if opening.WhichOneof("step") != "params" or not opening.params.data.type:
+            context.abort(Code.INVALID_ARGUMENT, "malformed param")
+        if opening.params.data.type == "x509pop":
+            yield from self.attest_by_possession(opening, requests, context)
+            return
+        if opening.params.data.type != "join_token":
+            context.abort(Code.FAILED_PRECONDITION, "could not find node attestor type")
         token = opening.params.data.payload.decode()
         with self.fake._lock:
             if token not in self.fake.tokens:
                 context.abort(Code.INVALID_ARGUMENT, "join token does not exist or has already been used")
             self.fake.tokens.remove(token)
         # There the ID is the token.
-        svid = self.fake.sign_agent(opening.params.params.csr, f"spiffe://{DOMAIN}/spire/agent/join_token/{token}")
+        yield self.attested(opening, f"/spire/agent/join_token/{token}", False)
+
+    def attested(self, opening: Any, path: str, reattestable: bool) -> Any:
+        svid = self.fake.sign_agent(opening.params.params.csr, f"spiffe://{DOMAIN}{path}")
         return stubs.agent.AttestAgentResponse(
-            result=stubs.agent.AttestAgentResponse.Result(svid=svid, reattestable=False)
+            result=stubs.agent.AttestAgentResponse.Result(svid=svid, reattestable=reattestable)
         )
+
+    def attest_by_possession(self, opening: Any, requests: Any, context: Any) -> Any:
+        try:
+            certificate = x509pop.opened(opening.params.data.payload, self.fake.node_authority)
+        except Exception:
+            context.abort(Code.PERMISSION_DENIED, "certificate verification failed")
+        question, nonce = x509pop.challenge(certificate)
+        yield stubs.agent.AttestAgentResponse(challenge=question)
+        answer = next(requests)
+        self.note("challenge_response")
+        try:
+            x509pop.check(answer.challenge_response, nonce, certificate)
+        except Exception:
+            context.abort(Code.PERMISSION_DENIED, "challenge response verification failed")
+        path = x509pop.Node(None, certificate).id_path
+        # Whoever attests again has no SVID but the new one.
+        with self.fake._lock:
+            self.fake.agents.pop(f"spiffe://{DOMAIN}{path}", None)
+            self.fake.reattestable.add(f"spiffe://{DOMAIN}{path}")
+        yield self.attested(opening, path, not self.fake.hides_reattestable)
 
     def sync(self, agent: str, requests: Any, context: Any) -> Any:
         opening = next(requests)
         if opening.ids:
             context.abort(Code.INVALID_ARGUMENT, "IDs in the first request")
-        entries = self.fake.authorized(agent)
+        mask = opening.output_mask if opening.HasField("output_mask") else None
+        if mask and not mask.revision_number:
+            context.abort(Code.INVALID_ARGUMENT, "revision number cannot be masked")
+        entries = [masked(entry, mask) for entry in self.fake.authorized(agent)]
         size = self.fake.page
-        if len(entries) < size:
+        if len(entries) <= size:
             yield stubs.entry.SyncAuthorizedEntriesResponse(entries=entries)
             return
         pages = [entries[start : start + size] for start in range(0, len(entries), size)]
@@ -372,3 +468,15 @@ class _Services:
             status = stubs.types.Status(code=0, message="OK")
             results.append(stubs.svid.BatchNewX509SVIDResponse.Result(status=status, svid=svid))
         return stubs.svid.BatchNewX509SVIDResponse(results=results)
+
+
+def masked(entry: Any, mask: Any) -> Any:
+    """An entry without the fields that a mask leaves out; its ID always stays."""
+    if mask is None:
+        return entry
+    shown = stubs.types.Entry()
+    shown.CopyFrom(entry)
+    for field in stubs.types.EntryMask.DESCRIPTOR.fields:
+        if not getattr(mask, field.name):
+            shown.ClearField(field.name)
+    return shown

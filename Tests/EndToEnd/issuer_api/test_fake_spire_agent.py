@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import uuid
 
+import grpc
 import pytest
 
 import callers
 import stubs
-from callers import TIMEOUT
+from callers import TIMEOUT, refused
 from fake_spire_agent import FakeSPIREAgent, MustReattest, ShutDown
+from x509pop import NodeAuthority
 
 
 @pytest.fixture
@@ -138,3 +140,111 @@ def test_a_stranger_with_an_svid_attests_first(issuer, joined):
     joined.identity = callers.mint(issuer.admin, "spiffe://example.org/no/agent")
     with joined.connect() as caller, pytest.raises(MustReattest, match="AGENT_NOT_ATTESTED"):
         joined.sync(caller)
+
+
+# --- Attestation by a certificate -----------------------------------------------------------------
+
+
+class Certified:
+    """A server that takes certificates of an authority's."""
+
+    def __init__(self, roles):
+        self.authority = NodeAuthority()
+        path = self.authority.write(roles.home)
+        self.server = roles.server("certified", node_attestors={"x509pop": {"ca_bundle_path": str(path)}})
+
+
+@pytest.fixture(scope="module")
+def certified(module_roles):
+    return Certified(module_roles)
+
+
+@pytest.fixture
+def newcomer(certified, home):
+    return FakeSPIREAgent(certified.server, home)
+
+
+@pytest.mark.parametrize("kind", ["ec", "rsa"])
+def test_it_attests_by_a_certificate_and_its_key(certified, newcomer, kind):
+    newcomer.join_as(certified.authority.node(f"node-{kind}", kind))
+    assert newcomer.reattestable
+    with newcomer.connect() as caller:
+        newcomer.sync(caller)
+
+
+def test_it_attests_again_instead_of_renewing(certified, newcomer):
+    newcomer.join_as(certified.authority.node("again"))
+    first = newcomer.identity
+    with newcomer.connect() as caller:
+        newcomer.sync(caller)
+        newcomer.rotate(caller)
+    assert newcomer.identity.id == first.id and newcomer.identity.leaf != first.leaf
+    with newcomer.connect() as caller:
+        newcomer.sync(caller)
+    newcomer.identity = first
+    with newcomer.connect() as caller, pytest.raises(MustReattest, match="AGENT_NOT_ACTIVE"):
+        newcomer.sync(caller)
+
+
+def test_a_renewal_is_refused_with_the_reason_to_attest_again(certified, newcomer):
+    node = certified.authority.node("renewing")
+    newcomer.join_as(node)
+    with newcomer.connect() as caller, pytest.raises(MustReattest, match="AGENT_MUST_REATTEST"):
+        newcomer.renew(caller)
+    # Which is what it does then.
+    newcomer.join_as(node)
+    with newcomer.connect() as caller:
+        newcomer.sync(caller)
+
+
+def test_a_certificate_without_its_key_is_nothing(certified, newcomer):
+    node, other = certified.authority.node("victim"), certified.authority.node("thief")
+    node.key = other.key
+    with refused(grpc.StatusCode.PERMISSION_DENIED):
+        newcomer.join_as(node)
+    assert newcomer.identity is None
+
+
+def test_an_answer_to_another_challenge_is_nothing(certified, newcomer):
+    node = certified.authority.node("replayed")
+    answers = []
+
+    def replaying(challenge):
+        answers.append(node.answer(challenge))
+        return answers[0]
+
+    newcomer._attest("x509pop", node.payload(), replaying)
+    with refused(grpc.StatusCode.PERMISSION_DENIED):
+        newcomer._attest("x509pop", node.payload(), replaying)
+    assert len(answers) == 2
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"{}", b"noise", b'{"ecdsa_signature": null}', b'{"ecdsa_signature": {"nonce": "AA==", "r": "AA==", "s": ""}}',
+               b'{"rsa_signature": {"nonce": "AA==", "signature": "AA=="}}', b"[" * 10_000],
+)  # fmt: skip
+def test_an_answer_that_is_none_is_refused(certified, newcomer, answer):
+    node = certified.authority.node("odd")
+    with refused(grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.PERMISSION_DENIED):
+        newcomer._attest("x509pop", node.payload(), lambda challenge: answer)
+
+
+def test_a_certificate_of_another_authority_is_not_challenged(newcomer):
+    stranger = NodeAuthority().node("stranger")
+    with refused(grpc.StatusCode.PERMISSION_DENIED):
+        newcomer._attest("x509pop", stranger.payload(), lambda challenge: pytest.fail("challenged"))
+
+
+def test_a_banned_one_does_not_come_back_by_its_certificate(certified, newcomer):
+    node = certified.authority.node("banned")
+    newcomer.join_as(node)
+    banned = stubs.agent.BanAgentRequest(id=stubs.id_of(newcomer.identity.id))
+    with callers.admin(certified.server) as admin:
+        admin.agents.BanAgent(banned, timeout=TIMEOUT)
+        with newcomer.connect() as caller, pytest.raises(ShutDown):
+            newcomer.sync(caller)
+        with refused(grpc.StatusCode.PERMISSION_DENIED):
+            newcomer.join_as(node)
+        # Deleted, it may.
+        admin.agents.DeleteAgent(stubs.agent.DeleteAgentRequest(id=banned.id), timeout=TIMEOUT)
+    newcomer.join_as(node)
