@@ -32,13 +32,46 @@ extension SQLiteStore: AgentStore {
         }
     }
 
-    package func put(_ token: JoinTokenRecord) async throws(StoreError) {
+    package func noteContacts(_ contacts: [(id: SPIFFEID, instant: Date)]) async throws(StoreError) {
+        try await write { db in
+            for (id, instant) in contacts {
+                try db.execute(
+                    sql: "UPDATE agents SET last_seen = ? WHERE id = ?", arguments: [instant.unixSeconds, "\(id)"])
+            }
+        }
+    }
+
+    package func abandoned(_ ids: Set<SPIFFEID>) async throws(StoreError) -> Set<SPIFFEID> {
+        try await read { db in
+            try ids.filter { id in
+                try Int.fetchOne(
+                    db,
+                    sql: """
+                        SELECT 1 FROM agents WHERE id = ?1
+                        UNION ALL SELECT 1 FROM join_tokens WHERE agent_id = ?1 AND redeemed_at IS NULL LIMIT 1
+                        """,
+                    arguments: ["\(id)"]) == nil
+            }
+        }
+    }
+
+    package func isUnused() async throws(StoreError) -> Bool {
+        try await read { db in
+            try Int.fetchOne(
+                db, sql: "SELECT 1 FROM agents UNION ALL SELECT 1 FROM join_tokens LIMIT 1") == nil
+        }
+    }
+
+    package func put(_ token: JoinTokenRecord) async throws(StoreError) -> Bool {
         try await write { db in
             try db.execute(
-                sql: "INSERT INTO join_tokens (digest, expires_at, agent_id) VALUES (?, ?, ?)",
+                sql: """
+                    INSERT INTO join_tokens (digest, expires_at, agent_id) VALUES (?, ?, ?) ON CONFLICT (digest) DO NOTHING
+                    """,
                 arguments: [
                     Data(token.digest), token.expiresAt.unixSeconds, "\(token.agentID)",
                 ])
+            return db.changesCount == 1
         }
     }
 
@@ -104,13 +137,14 @@ extension SQLiteStore: AgentStore {
         try db.execute(
             sql: """
                 INSERT OR REPLACE INTO agents (id, attestation_type, serial, pending_serial, expires_at, selectors,
-                    is_banned, can_reattest, version, node_key)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    is_banned, can_reattest, version, node_key, bundle_serial, last_seen)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
             arguments: [
                 "\(agent.id)", agent.attestationType, agent.serial, agent.pendingSerial,
                 agent.expiresAt.unixSeconds, ListColumn.text(agent.selectors), agent.isBanned,
                 agent.canReattest, agent.version, agent.nodeKey.map { Data($0) },
+                agent.bundleSerial.map { Int64(bitPattern: $0) }, agent.lastSeen?.unixSeconds,
             ])
     }
 
@@ -124,6 +158,8 @@ extension SQLiteStore: AgentStore {
         agent.isBanned = try columns.flag("is_banned")
         agent.version = try columns.text("version")
         agent.nodeKey = try columns.optionalBytes("node_key")
+        agent.bundleSerial = try columns.optionalInteger("bundle_serial").map { UInt64(bitPattern: $0) }
+        agent.lastSeen = try columns.optionalDate("last_seen")
         return agent
     }
 }

@@ -309,6 +309,12 @@ struct AgentRenderingTests {
         return agent
     }
 
+    private static var status: Mintmark_V1_NodeStatus {
+        var status = Mintmark_V1_NodeStatus()
+        (status.bundleSerial, status.lastSeenAt) = (7, 1_799_998_200)
+        return status
+    }
+
     @Test("have the JSON shape of the contract")
     func json() {
         #expect(
@@ -323,7 +329,9 @@ struct AgentRenderingTests {
                   "selectors": [
                     "node:a:b"
                   ],
-                  "version": "0.1.0"
+                  "version": "0.1.0",
+                  "bundle_serial": null,
+                  "last_seen_at": null
                 }
                 """)
     }
@@ -344,13 +352,15 @@ struct AgentRenderingTests {
                 can_reattest: false
                 selectors: []
                 version: "0.1.0"
+                bundle_serial: null
+                last_seen_at: null
                 """)
     }
 
     @Test("are shown to people")
     func table() {
         #expect(
-            AgentRendering.one(Self.agent).text(.table) == """
+            AgentRendering.one(Self.agent, Self.status).text(.table) == """
                 SPIFFE ID      spiffe://example.org/mintmark/agent/1
                 Attested by    join_token
                 SVID serial    ff
@@ -358,6 +368,8 @@ struct AgentRenderingTests {
                 Banned         no
                 Can re-attest  no
                 Version        0.1.0
+                Bundle serial  7
+                Last seen      2027-01-15T07:30:00Z
                 """)
     }
 
@@ -367,9 +379,9 @@ struct AgentRenderingTests {
         banned.banned = true
         #expect(
             AgentRendering.list([Self.agent, banned]).text(.table) == """
-                SPIFFE ID                              ATTESTED BY  SVID EXPIRES          BANNED  VERSION
-                spiffe://example.org/mintmark/agent/1  join_token   2027-01-15T08:00:00Z  no      0.1.0
-                spiffe://example.org/mintmark/agent/1  join_token   2027-01-15T08:00:00Z  yes     0.1.0
+                SPIFFE ID                              ATTESTED BY  SVID EXPIRES          LAST SEEN  BANNED  VERSION
+                spiffe://example.org/mintmark/agent/1  join_token   2027-01-15T08:00:00Z  never      no      0.1.0
+                spiffe://example.org/mintmark/agent/1  join_token   2027-01-15T08:00:00Z  never      yes     0.1.0
                 """)
         #expect(
             AgentRendering.list([Self.agent]).value == .members(["agents": .array([AgentRendering.value(Self.agent)])]))

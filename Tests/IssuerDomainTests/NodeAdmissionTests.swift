@@ -200,6 +200,68 @@ struct NodeKeyTests {
     }
 }
 
+@Suite("An agent that can repeat its proof, and node keys")
+struct RepeatableNodeKeyTests {
+    @Test("It registers none: the key would outlive what the proof is made of")
+    func register() async throws {
+        let test = try await Admissions()
+        let admission = try await test.admit([])
+        await #expect(throws: AgentRefusal.mustReattest) {
+            try await test.agents.register(nodeKey: [1], of: admission.svid.id)
+        }
+        #expect(test.agents.agent(admission.svid.id)?.nodeKey == nil)
+    }
+
+    @Test("It does not come back by one that an earlier version kept")
+    func rejoin() async throws {
+        let before = try await Admissions()
+        let id = try await before.admit([]).svid.id
+        var agent = try #require(before.agents.agent(id))
+        agent.nodeKey = [1]
+        try await before.base.store.put(agent)
+        let test = try await Admissions(base: before.base)
+        #expect(test.agents.agent(id)?.nodeKey == [1])
+        #expect(test.agents.nodeKey(of: id) == nil)
+        await #expect(throws: AgentRefusal.mustReattest) { try await test.rejoin(id) }
+    }
+
+    @Test("One that is trusted on first use has one, and comes back by it")
+    func firstUse() async throws {
+        let test = try await Admissions()
+        let id = try await test.admit([], canReattest: false).svid.id
+        try await test.agents.register(nodeKey: [1], of: id)
+        #expect(try await test.rejoin(id).svid.id == id)
+    }
+
+    @Test("Of many rejoins at once all get in as one agent, and one SVID is the active one")
+    func rejoinRace() async throws {
+        let test = try await Admissions()
+        let id = try await test.redeem(try await test.token(), P256.Signing.PrivateKey()).id
+        try await test.agents.register(nodeKey: [1], of: id)
+        let svids = try await withThrowingTaskGroup(of: IssuedX509SVID.self) { group in
+            for _ in 0..<20 { group.addTask { try await test.rejoin(id).svid } }
+            return try await group.reduce(into: []) { $0.append($1) }
+        }
+        var acting = 0
+        for svid in svids where (try? await test.act(svid)) != nil { acting += 1 }
+        #expect(acting == 1)
+        #expect(test.agents.all.count == 1)
+    }
+
+    @Test("Of many repeated proofs at once all get in as one agent, and one SVID is the active one")
+    func proofRace() async throws {
+        let test = try await Admissions()
+        let svids = try await withThrowingTaskGroup(of: IssuedX509SVID.self) { group in
+            for seed in 0..<20 { group.addTask { try await test.admit(["x509pop:a:b"], seed: UInt64(seed)).svid } }
+            return try await group.reduce(into: []) { $0.append($1) }
+        }
+        var acting = 0
+        for svid in svids where (try? await test.act(svid)) != nil { acting += 1 }
+        #expect(acting == 1)
+        #expect(test.agents.all.count == 1)
+    }
+}
+
 @Suite("A store that was brought back")
 struct RollbackTests {
     @Test("A store at or above its mark is sound, and raises the mark")
@@ -219,7 +281,55 @@ struct RollbackTests {
         #expect(mark.value == 3, "as after a crash between the store and the mark")
     }
 
-    @Test("Behind its mark, it lets in no token, no node key and no node that it does not know")
+    @Test("A new store gets its mark before its first use, and one that is older than its use is found out")
+    func fromTheStart() async throws {
+        let mark = MemoryMark()
+        let before = try await Admissions(mark: mark)
+        #expect(mark.value == 0)
+        _ = try await before.token()
+        // Brought back to before its first use: no mark, no use, but a token that may have been used.
+        let elsewhere = try await Admissions(base: before.base, mark: MemoryMark())
+        #expect(elsewhere.agents.rollback == Rollback(stored: 0, marked: nil, isNew: false))
+        #expect(try await Admissions(base: before.base, mark: mark).agents.rollback == nil)
+    }
+
+    @Test("A store that was used and has no mark serves nobody until it is accepted")
+    func withoutMark() async throws {
+        let before = try await Admissions(mark: MemoryMark())
+        let svid = try await before.redeem(try await before.token(), P256.Signing.PrivateKey())
+        let token = try await before.token(seed: 78)
+        let mark = MemoryMark()
+        let test = try await Admissions(base: before.base, mark: mark)
+        #expect(test.agents.rollback == Rollback(stored: 1, marked: nil, isNew: false))
+        let said = test.base.logs.records.first { $0.message.hasPrefix("store has no security mark") }
+        #expect("\(try #require(said).metadata)".contains("mintmark server accept-rollback"))
+        await #expect(throws: AgentRefusal.rolledBack) { try await test.redeem(token, P256.Signing.PrivateKey()) }
+        await #expect(throws: AgentRefusal.rolledBack) { try await test.act(svid) }
+        // What is banned meanwhile makes no mark by which the next start would believe the store.
+        #expect(try await test.agents.ban(svid.id))
+        #expect(mark.value == nil)
+        let restarted = try await Admissions(base: before.base, mark: mark)
+        #expect(restarted.agents.rollback != nil)
+        #expect(try await restarted.agents.acceptRollback() == 2)
+        #expect(mark.value == 2)
+        #expect(try await Admissions(base: before.base, mark: mark).agents.rollback == nil)
+        await #expect(throws: AgentRefusal.banned) { try await restarted.act(svid) }
+    }
+
+    @Test("A mark that cannot be written keeps a rollback from being accepted")
+    func acceptedButUnmarked() async throws {
+        let before = try await Admissions(mark: MemoryMark())
+        _ = try await before.redeem(try await before.token(), P256.Signing.PrivateKey())
+        let mark = MemoryMark()
+        let test = try await Admissions(base: before.base, mark: mark)
+        mark.fail(true)
+        await #expect(throws: AgentRefusal.unmarked(detail: "full")) { try await test.agents.acceptRollback() }
+        #expect(test.agents.rollback != nil)
+        mark.fail(false)
+        #expect(try await test.agents.acceptRollback() == 0)
+    }
+
+    @Test("Behind its mark, it lets nobody in, renews nobody and lets nobody act, of whom a ban may be forgotten")
     func behind() async throws {
         let mark = MemoryMark()
         let before = try await Admissions(mark: mark)
@@ -229,21 +339,28 @@ struct RollbackTests {
         _ = try await before.admit([])
         mark.set(9)
         let test = try await Admissions(base: before.base, mark: mark)
-        #expect(test.agents.rollback == Rollback(stored: 1, marked: 9))
+        #expect(test.agents.rollback == Rollback(stored: 1, marked: 9, isNew: false))
         await #expect(throws: AgentRefusal.rolledBack) { try await test.redeem(token, P256.Signing.PrivateKey()) }
         await #expect(throws: AgentRefusal.rolledBack) { try await test.rejoin(joined.id) }
         await #expect(throws: AgentRefusal.rolledBack) { try await test.admit([], path: "x509pop/new") }
-        // Those that it knows go on, or a fleet would end with the backup.
-        #expect(try await test.admit([]).canReattest)
-        try await test.act(joined)
+        await #expect(throws: AgentRefusal.rolledBack) { try await test.admit([]) }
+        await #expect(throws: AgentRefusal.rolledBack) { try await test.act(joined) }
+        await #expect(throws: AgentRefusal.rolledBack) {
+            try await test.agents.renew(
+                joined.id, request: Given.request(), now: Given.start, using: SeededEntropy(8))
+        }
+        await #expect(throws: AgentRefusal.rolledBack) {
+            try await test.agents.attestEmbedded(request: Given.request(), now: Given.start, using: SeededEntropy(8))
+        }
         // What is done meanwhile does not make it look sound.
         #expect(try await test.agents.ban(joined.id))
         #expect(mark.value == 10)
         let restarted = try await Admissions(base: before.base, mark: mark)
         #expect(restarted.agents.rollback != nil)
-        #expect(test.base.logs.messages().contains("store is older than it was; no new node is let in"))
+        #expect(test.base.logs.messages().contains("store is older than it was; no agent is served"))
 
         #expect(try await restarted.agents.acceptRollback() == 2)
+        #expect(try await restarted.admit([]).canReattest)
         #expect(restarted.agents.rollback == nil)
         await #expect(throws: AgentRefusal.tokenRefused) {
             try await restarted.redeem(token, P256.Signing.PrivateKey())
@@ -369,9 +486,9 @@ private struct Admissions: Sendable {
     }
 
     @discardableResult
-    func act(_ svid: IssuedX509SVID) async throws(AgentRefusal) -> AttestedAgent {
+    func act(_ svid: IssuedX509SVID, at offset: TimeInterval = 0) async throws(AgentRefusal) -> AttestedAgent {
         try await agents.authorize(
-            svid.id, serial: svid.serial, end: svid.lifetime.validity.upperBound, now: Given.start)
+            svid.id, serial: svid.serial, end: svid.lifetime.validity.upperBound, now: Given.start + offset)
     }
 
     private func request(_ key: P256.Signing.PrivateKey) throws(AgentRefusal) -> SigningRequest {
@@ -381,21 +498,54 @@ private struct Admissions: Sendable {
 
 /// A mark in memory that can be set back, or made to fail.
 private final class MemoryMark: SecurityMark {
-    private let state = Mutex((value: UInt64(0), fails: false))
+    private let state = Mutex((value: UInt64?.none, fails: false))
 
-    var value: UInt64 { state.withLock { $0.value } }
+    var value: UInt64? { state.withLock { $0.value } }
 
     func set(_ value: UInt64) { state.withLock { $0.value = value } }
 
     func fail(_ fails: Bool) { state.withLock { $0.fails = fails } }
 
-    func read() throws(SecurityMarkError) -> UInt64 { value }
+    func read() throws(SecurityMarkError) -> UInt64? { value }
 
     func raise(to revision: UInt64) throws(SecurityMarkError) {
         let fails = state.withLock { state in
-            if !state.fails { state.value = max(state.value, revision) }
+            if !state.fails { state.value = max(state.value ?? 0, revision) }
             return state.fails
         }
         if fails { throw SecurityMarkError("full") }
+    }
+}
+
+@Suite("What agents say of themselves")
+struct AgentStatusTests {
+    @Test("A contact is known at once, and written down at most once a minute")
+    func contacts() async throws {
+        let test = try await Admissions()
+        let svid = try await test.redeem(try await test.token(), P256.Signing.PrivateKey())
+        #expect(test.agents.lastSeen(svid.id) == nil)
+        for (offset, written) in [(0.5, 0.0), (30, 0), (59, 0), (61, 61), (10, 61), (-300, -300)] {
+            try await test.act(svid, at: offset)
+            #expect(test.agents.agent(svid.id)?.lastSeen.map { $0 <= test.agents.lastSeen(svid.id) ?? $0 } ?? true)
+            try await test.agents.keepContacts(now: Given.start + offset)
+            #expect(try await test.base.store.loadAgents().first?.lastSeen == Given.start + written, "\(offset)")
+        }
+        #expect(try await test.agents.delete(svid.id))
+        #expect(test.agents.lastSeen(svid.id) == nil)
+    }
+
+    @Test("A contact outlives a restart, a renewal and a new proof; one that was refused is none")
+    func outlives() async throws {
+        let test = try await Admissions()
+        let first = try await test.admit([])
+        try await test.act(first.svid)
+        try await test.agents.note(bundleSerial: 7, of: first.svid.id)
+        try await test.agents.keepContacts(now: Given.start)
+        _ = try await test.admit([], seed: 9)
+        let again = try await Admissions(base: test.base)
+        #expect(again.agents.lastSeen(first.svid.id) == Given.start)
+        #expect(again.agents.agent(first.svid.id)?.bundleSerial == 7)
+        await #expect(throws: AgentRefusal.notActive) { try await again.act(first.svid, at: 90) }
+        #expect(again.agents.lastSeen(first.svid.id) == Given.start)
     }
 }

@@ -91,6 +91,39 @@ struct AgentServiceTests {
         }
     }
 
+    @Test("A chosen token is refused while there is one of the same text, and in other words than a broken store")
+    func chosenTwice() async throws {
+        try await TestServer.run { server in
+            let choose = { @Sendable in
+                _ = try await server.admin.agents.createJoinToken(
+                    .with { ($0.ttl, $0.token) = (60, "a-token-of-my-choice") })
+            }
+            try await expectCode(nil, of: choose)
+            try await expectCode(.alreadyExists, of: choose)
+        }
+    }
+
+    @Test("An alias goes with the agent that is evicted, and with a token that ended unused; others stay")
+    func aliasesEnd() async throws {
+        try await TestServer.run { server in
+            let cluster = try SPIFFEID("spiffe://example.org/cluster/east")
+            let evicted = try await server.join(alias: cluster)
+            _ = try await server.join(alias: cluster)
+            _ = try await server.admin.agents.createJoinToken(.with { ($0.ttl, $0.agentID) = (60, cluster.onWire) })
+            try await server.create([.example("/web", parent: evicted.agentID)])
+            #expect(try await server.entryPaths() == ["/cluster/east", "/cluster/east", "/cluster/east", "/web"])
+            _ = try await server.admin.agents.deleteAgent(.with { $0.id = evicted.agentID })
+            #expect(try await server.entryPaths() == ["/cluster/east", "/cluster/east", "/web"])
+            server.clock.advance(by: .seconds(61))
+            let deadline = ContinuousClock.now + .seconds(10)
+            while try await server.entryPaths().count != 2, ContinuousClock.now < deadline {
+                server.clock.advance(by: .seconds(10))
+                try await Task.sleep(for: .milliseconds(50))
+            }
+            #expect(try await server.entryPaths() == ["/cluster/east", "/web"])
+        }
+    }
+
     @Test("A token with an alias gives its agent the entries under the alias")
     func alias() async throws {
         try await TestServer.run { server in
@@ -219,6 +252,15 @@ struct AgentServiceTests {
             let later = try await server.admin.agents.countAgents(
                 .with { $0.filter.byExpiresBefore = "2027-01-15T09:00:01Z" })
             #expect(later.count == 6)
+            for (text, count) in [
+                ("2027-01-15 09:00:00 +0000 +00", 0), ("2027-01-15 09:00:01 +0000 +00", 6),
+                ("2027-01-15 10:00:01 +0100 +01", 6), ("2027-01-15 10:00:00 +0100 +01", 0),
+                ("2027-01-15 03:30:01 -0530 -05", 6), ("2027-01-15 03:30:00 -0530 -05", 0),
+                ("2027-01-15T10:00:01+01:00", 6), ("2027-01-15T10:00:00+01:00", 0),
+            ] {
+                let found = try await server.admin.agents.countAgents(.with { $0.filter.byExpiresBefore = text })
+                #expect(found.count == Int32(count), "\(text)")
+            }
 
             var (pages, seen) = (0, [Spire_Api_Types_SPIFFEID]())
             var token = ""
@@ -255,6 +297,28 @@ struct AgentServiceTests {
             try await expectCode(.invalidArgument) {
                 _ = try await agents.listAgents(.with { $0.filter.byExpiresBefore = "tomorrow" })
             }
+            for text in [
+                "2027-01-15 09:00:00 +0100 +02", "2027-01-15 09:00:00 +0000", "2027-01-15 09:00:00 +2500 +25",
+                "2027-01-15 09:00:00 +0060 +00", "2027-01-15  +0000 +00", "   ", "2027-1-15 09:00:00 +0000 +00",
+            ] {
+                try await expectCode(.invalidArgument, "\(text)") {
+                    _ = try await agents.countAgents(.with { $0.filter.byExpiresBefore = text })
+                }
+            }
+            try await expectCode(.invalidArgument) {
+                _ = try await agents.listAgents(.with { $0.filter.bySelectorMatch = .init() })
+            }
+            try await expectCode(.invalidArgument) {
+                _ = try await agents.countAgents(
+                    .with {
+                        $0.filter.bySelectorMatch = .with {
+                            $0.selectors = [.with { ($0.type, $0.value) = ("a", "b") }]
+                            $0.match = .UNRECOGNIZED(7)
+                        }
+                    })
+            }
+            try await expectCode(.invalidArgument) { _ = try await agents.listAgents(.with { $0.pageSize = -1 }) }
+            try await expectCode(.invalidArgument) { _ = try await agents.listAgents(.with { $0.pageToken = "junk" }) }
             try await expectCode(.notFound) {
                 _ = try await agents.getAgent(.with { $0.id = .example("/spire/agent/x") })
             }
@@ -284,5 +348,12 @@ struct AgentServiceTests {
                 #expect(!"\(record.metadata)".contains(token.value))
             }
         }
+    }
+}
+
+extension TestServer {
+    /// The paths of all entries, sorted.
+    fileprivate func entryPaths() async throws -> [String] {
+        try await admin.entries.listEntries(.init()).entries.map(\.spiffeID.path).sorted()
     }
 }

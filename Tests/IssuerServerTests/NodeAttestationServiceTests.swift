@@ -127,6 +127,75 @@ struct NodeAttestationServiceTests {
         }
     }
 
+    @Test("An agent that can repeat its proof registers no node key, and comes back by none")
+    func noNodeKey() async throws {
+        try await TestServer.run(nodeAttestors: [AskingAttestor(questions: 0)]) { server in
+            let joined = try await server.node.attest("asking", payload: Data("one".utf8))
+            try await server.present(joined)
+            let key = P256.Signing.PrivateKey()
+            let signature = try key.signature(for: NodeKeyStatement.registration(agentID: "\(joined.id)"))
+            try await expectCode(.permissionDenied) {
+                _ = try await server.node.nodes.registerNodeKey(
+                    .with {
+                        $0.publicKey = key.publicKey.derRepresentation
+                        $0.signature = signature.derRepresentation
+                    })
+            }
+            let svidKey = P256.Signing.PrivateKey()
+            let prover = NodeKeyProver(
+                key: key, agentID: joined.id, agentKey: Array(svidKey.publicKey.derRepresentation))
+            try await expectCode(.permissionDenied) { _ = try await server.node.attest(prover, svidKey) }
+        }
+    }
+
+    @Test("A node that says nothing, or stops in the middle, does not keep its call", arguments: [true, false])
+    func silence(isFromTheStart: Bool) async throws {
+        let attestors = [AskingAttestor(questions: 1)]
+        try await TestServer.run(nodeAttestors: attestors, patience: .milliseconds(200)) { server in
+            let began = ContinuousClock.now
+            try await expectCode(.aborted) {
+                try await server.node.agents.attestAgent { writer in
+                    if !isFromTheStart {
+                        let csr = try SigningRequestMaker.request(signedBy: P256.Signing.PrivateKey())
+                        try await writer.write(
+                            .with {
+                                $0.params = .with {
+                                    $0.data = .with { ($0.type, $0.payload) = ("asking", Data("one".utf8)) }
+                                    $0.params = .with { $0.csr = Data(csr) }
+                                }
+                            })
+                    }
+                    try? await Task.sleep(for: .seconds(20))
+                } onResponse: { response in
+                    for try await _ in response.messages {}
+                }
+            }
+            #expect(ContinuousClock.now - began < .seconds(10))
+        }
+    }
+
+    @Test("What an agent says of itself, and when it was last heard of, is shown to admins")
+    func status() async throws {
+        try await TestServer.run { server in
+            let joined = try await server.joinAndPresent()
+            let silent = try await server.join()
+            _ = try await server.node.agents.postStatus(.with { ($0.agentVersion, $0.currentBundleSerial) = ("1", 42) })
+            let ids = [joined, silent].map { "\($0.id)" } + ["spiffe://example.org/spire/agent/none"]
+            let nodes = try await server.admin.nodes.getStatus(.with { $0.agentIds = ids }).nodes
+            #expect(nodes.map(\.agentID) == Array(ids.prefix(2)))
+            #expect(nodes[0].bundleSerial == 42 && nodes[0].lastSeenAt == 1_800_000_000)
+            #expect(!nodes[1].hasBundleSerial && !nodes[1].hasLastSeenAt)
+            try await expectCode(.invalidArgument) {
+                _ = try await server.admin.nodes.getStatus(.with { $0.agentIds = ["nonsense"] })
+            }
+            let many = [String](repeating: ids[0], count: 1001)
+            try await expectCode(.invalidArgument) {
+                _ = try await server.admin.nodes.getStatus(.with { $0.agentIds = many })
+            }
+            try await expectCode(.permissionDenied) { _ = try await server.node.nodes.getStatus(.init()) }
+        }
+    }
+
     @Test("Only agents register node keys, and only admins see to rollbacks")
     func callers() async throws {
         try await TestServer.run { server in
@@ -154,6 +223,14 @@ struct NodeAttestationServiceTests {
                 try await expectCode(.failedPrecondition) { _ = try await server.join() }
                 #expect(try await server.admin.nodes.acceptRollback(.init()).droppedTokens == 2)
                 _ = try await server.join()
+            }
+            #expect(try String(contentsOfFile: mark, encoding: .utf8) == "8\n")
+            try FileManager.default.removeItem(atPath: mark)
+            try await TestServer.run(in: folder, clock: clock) { server in
+                let rollback = try await server.admin.nodes.getRollback(.init())
+                #expect(rollback.found && rollback.storedRevision == 8 && !rollback.hasMarkedRevision)
+                try await expectCode(.failedPrecondition) { _ = try await server.join() }
+                #expect(try await server.admin.nodes.acceptRollback(.init()).accepted)
             }
             #expect(try String(contentsOfFile: mark, encoding: .utf8) == "8\n")
             try "nonsense".write(toFile: mark, atomically: true, encoding: .utf8)

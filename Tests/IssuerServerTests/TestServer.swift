@@ -33,26 +33,27 @@ struct TestServer: Sendable {
     /// Runs a body against a new issuer.
     static func run(
         legacyAgents: LegacyAgentPolicy = .serve, assurance: AssuranceDefaults = .init(),
-        nodeAttestors: [any NodeAttestor] = [], _ body: @Sendable (TestServer) async throws -> Void
+        nodeAttestors: [any NodeAttestor] = [], patience: Duration? = nil,
+        _ body: @Sendable (TestServer) async throws -> Void
     ) async throws {
         try await TemporaryFolder.use { folder in
             let clock = ManualClock(start)
             try await run(
                 in: folder, clock: clock, legacyAgents: legacyAgents, assurance: assurance,
-                nodeAttestors: nodeAttestors, body)
+                nodeAttestors: nodeAttestors, patience: patience, body)
         }
     }
 
     /// Runs a body against an issuer that opens what a folder holds.
     static func run(
         in folder: String, clock: ManualClock, legacyAgents: LegacyAgentPolicy = .serve,
-        assurance: AssuranceDefaults = .init(), nodeAttestors: [any NodeAttestor] = [],
+        assurance: AssuranceDefaults = .init(), nodeAttestors: [any NodeAttestor] = [], patience: Duration? = nil,
         _ body: @Sendable (TestServer) async throws -> Void
     ) async throws {
         let logs = LogCollector()
         let issuer = try await open(
             folder, clock: clock, legacyAgents: legacyAgents, assurance: assurance, nodeAttestors: nodeAttestors,
-            logger: logs.logger())
+            patience: patience, logger: logs.logger())
         defer { issuer.close() }
         let (inProcess, peer) = (InProcessTransport(), EmbeddedPeer())
         let services = ServiceGroup(
@@ -82,7 +83,7 @@ struct TestServer: Sendable {
     static func open(
         _ folder: String, trustDomain: String = "example.org", clock: ManualClock,
         legacyAgents: LegacyAgentPolicy = .serve, assurance: AssuranceDefaults = .init(),
-        nodeAttestors: [any NodeAttestor] = [], logger: Logger
+        nodeAttestors: [any NodeAttestor] = [], patience: Duration? = nil, logger: Logger
     ) async throws -> Issuer {
         var configuration = IssuerConfiguration(
             trustDomain: try TrustDomain(trustDomain), databasePath: "\(folder)/store.db",
@@ -91,6 +92,7 @@ struct TestServer: Sendable {
             assurance: assurance, legacyAgents: legacyAgents)
         configuration.nodeAttestors = nodeAttestors.map { attestor in NodeAttestorPlan(attestor.type) { _ in attestor }
         }
+        if let patience { configuration.attestationPatience = patience }
         return try await Issuer(configuration, clock: clock, files: LocalFileSystem(), logger: logger)
     }
 

@@ -38,10 +38,34 @@ package enum AgentStoreContract {
             #expect(try await store.deleteAgent(one.id) == nil)
             #expect(try await open().loadAgents() == [other])
         },
+        StoreBehaviour("contacts are noted of the agents that are there, and change nothing else") { open in
+            let store = try await open()
+            var (one, other) = (try Sample.agent("one"), try Sample.fullAgent())
+            for agent in [one, other] { try await store.put(agent) }
+            let stranger = try Sample.agent("stranger").id
+            try await store.noteContacts(
+                [(one.id, Sample.start + 1), (other.id, Sample.start + 2), (stranger, Sample.start)])
+            (one.lastSeen, other.lastSeen) = (Sample.start + 1, Sample.start + 2)
+            #expect(try await Set(open().loadAgents()) == [one, other])
+        },
+        StoreBehaviour("an ID is abandoned when no agent has it and no unused token leads to it") { open in
+            let store = try await open()
+            #expect(try await store.isUnused())
+            let (unused, used) = (try Sample.token(1), try Sample.token(2))
+            for token in [unused, used] { _ = try await store.put(token) }
+            #expect(try await !store.isUnused())
+            let (agent, stranger) = (try Sample.agent("one"), try Sample.agent("stranger"))
+            let ids: Set = [unused.agentID, used.agentID, agent.id, stranger.id]
+            #expect(try await store.abandoned(ids) == [agent.id, stranger.id])
+            _ = try await store.redeem(tokenDigest: used.digest, as: Sample.redemption(5), for: agent)
+            #expect(try await store.abandoned(ids) == [used.agentID, stranger.id])
+            #expect(try await store.abandoned([]).isEmpty)
+            #expect(try await !open().isUnused())
+        },
         StoreBehaviour("agents do not move the revision") { open in
             let store = try await open()
             try await store.put(try Sample.agent("one"))
-            try await store.put(try Sample.token(1))
+            _ = try await store.put(try Sample.token(1))
             #expect(try await store.loadEntries().revision == 0)
         },
     ]
@@ -50,7 +74,7 @@ package enum AgentStoreContract {
         StoreBehaviour("a token is found by its digest, also after reopening") { open in
             let store = try await open()
             let token = try Sample.token(7)
-            try await store.put(token)
+            #expect(try await store.put(token))
             #expect(try await store.joinToken(digest: token.digest) == token)
             #expect(try await open().joinToken(digest: token.digest) == token)
             #expect(try await store.joinToken(digest: try Sample.token(8).digest) == nil)
@@ -58,16 +82,14 @@ package enum AgentStoreContract {
         StoreBehaviour("a second token of the same digest is refused, and the first one stays") { open in
             let store = try await open()
             let token = try Sample.token(7)
-            try await store.put(token)
-            await #expect(throws: StoreError.self) {
-                try await store.put(try Sample.token(7, expiresAt: Sample.start + 9999))
-            }
+            _ = try await store.put(token)
+            #expect(try await !store.put(try Sample.token(7, expiresAt: Sample.start + 9999)))
             #expect(try await store.joinToken(digest: token.digest) == token)
         },
         StoreBehaviour("redeeming a token uses it up, writes its agent and keeps who used it") { open in
             let store = try await open()
             let (token, agent) = (try Sample.token(1), try Sample.agent("one"))
-            try await store.put(token)
+            _ = try await store.put(token)
             #expect(try await store.redeem(tokenDigest: token.digest, as: Sample.redemption(5), for: agent) != nil)
             let reopened = try await open()
             #expect(try await reopened.joinToken(digest: token.digest)?.redemption == Sample.redemption(5))
@@ -76,7 +98,7 @@ package enum AgentStoreContract {
         StoreBehaviour("redeeming a token that is used or not there writes nothing") { open in
             let store = try await open()
             let (token, agent) = (try Sample.token(1), try Sample.agent("one"))
-            try await store.put(token)
+            _ = try await store.put(token)
             #expect(try await store.redeem(tokenDigest: token.digest, as: Sample.redemption(5), for: agent) != nil)
             let late = try await store.redeem(
                 tokenDigest: token.digest, as: Sample.redemption(6), for: try Sample.agent("late"))
@@ -90,7 +112,7 @@ package enum AgentStoreContract {
         StoreBehaviour("of many who redeem one token at once exactly one wins, and only its agent is written") { open in
             let store = try await open()
             let token = try Sample.token(1)
-            try await store.put(token)
+            _ = try await store.put(token)
             let winners = try await withThrowingTaskGroup(of: String?.self) { group in
                 for number in 0..<32 {
                     group.addTask {
@@ -113,7 +135,7 @@ package enum AgentStoreContract {
             let (usedLong, usedOfLate) = (
                 try Sample.token(4, expiresAt: Sample.start - 1), try Sample.token(5, expiresAt: Sample.start - 1)
             )
-            for token in [over, now, later, usedLong, usedOfLate] { try await store.put(token) }
+            for token in [over, now, later, usedLong, usedOfLate] { _ = try await store.put(token) }
             for (token, used) in [(usedLong, Sample.start - 700), (usedOfLate, Sample.start - 500)] {
                 let redemption = JoinTokenRedemption(keyDigest: [1], at: used)
                 let agent = try Sample.agent("user\(token.digest[0])")
@@ -131,7 +153,7 @@ package enum AgentStoreContract {
             let store = try await open()
             #expect(try await store.securityRevision() == 0)
             let (token, agent) = (try Sample.token(1), try Sample.agent("one"))
-            try await store.put(token)
+            _ = try await store.put(token)
             try await store.put(agent)
             #expect(try await store.securityRevision() == 0)
             #expect(try await store.redeem(tokenDigest: token.digest, as: Sample.redemption(5), for: agent) == 1)
@@ -143,7 +165,7 @@ package enum AgentStoreContract {
         },
         StoreBehaviour("accepting a rollback drops every token and goes on from the revision given") { open in
             let store = try await open()
-            for byte in 1...3 { try await store.put(try Sample.token(UInt8(byte))) }
+            for byte in 1...3 { _ = try await store.put(try Sample.token(UInt8(byte))) }
             #expect(try await store.acceptRollback(to: 40) == 3)
             #expect(try await store.joinToken(digest: try Sample.token(1).digest) == nil)
             #expect(try await open().securityRevision() == 40)

@@ -121,10 +121,28 @@ package final class MemoryStore: EntryStore, AgentStore, AuthorityStore, Federat
         }
     }
 
-    package func put(_ token: JoinTokenRecord) async throws(StoreError) {
+    package func noteContacts(_ contacts: [(id: SPIFFEID, instant: Date)]) async throws(StoreError) {
         try await write { state throws(StoreError) in
-            guard state.tokens[token.digest] == nil else { throw .failed(detail: "the digest is taken") }
+            for (id, instant) in contacts { state.agents[id]?.lastSeen = instant }
+        }
+    }
+
+    package func abandoned(_ ids: Set<SPIFFEID>) async throws(StoreError) -> Set<SPIFFEID> {
+        state.withLock { state in
+            let awaited = Set(state.tokens.values.filter { $0.redemption == nil }.map(\.agentID))
+            return ids.filter { state.agents[$0] == nil && !awaited.contains($0) }
+        }
+    }
+
+    package func isUnused() async throws(StoreError) -> Bool {
+        state.withLock { $0.agents.isEmpty && $0.tokens.isEmpty }
+    }
+
+    package func put(_ token: JoinTokenRecord) async throws(StoreError) -> Bool {
+        try await write { state throws(StoreError) in
+            guard state.tokens[token.digest] == nil else { return false }
             state.tokens[token.digest] = token
+            return true
         }
     }
 

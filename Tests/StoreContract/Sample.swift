@@ -95,6 +95,8 @@ package enum Sample {
         agent.isBanned = true
         agent.version = "0.1.0-\u{E9}"
         agent.nodeKey = [0x30, 0x59, 0x00, 0xFF]
+        agent.bundleSerial = .max
+        agent.lastSeen = start + 60
         return agent
     }
 

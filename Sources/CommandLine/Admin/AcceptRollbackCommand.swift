@@ -10,11 +10,12 @@ struct AcceptRollbackCommand: AsyncParsableCommand {
         commandName: "accept-rollback", abstract: "Lets nodes in again after the database was brought back.",
         discussion: """
             A database that was restored from a backup has forgotten which join tokens were used since, and which agents
-            were banned or evicted. The server sees that by a number it keeps beside the database, and lets no new node in
-            until this command was given. Ban again first what was banned since the backup: 'mintmark agent ban'.
+            were banned or evicted. The server sees that by a number it keeps beside the database, or by its absence, and
+            serves no agent until this command was given; agents go on with the SVIDs that they hold. Ban again first what
+            was banned since the backup: 'mintmark agent ban'.
 
             Every join token in the database is dropped. A server whose whole folder was brought back, with the number in
-            it, notices nothing.
+            it, notices nothing: 'security_mark_path' in its configuration puts the number elsewhere.
 
             EXAMPLES
               mintmark server accept-rollback --dry-run
@@ -40,7 +41,7 @@ struct AcceptRollbackCommand: AsyncParsableCommand {
                 .members([
                     "found": .bool(rollback.found), "accepted": .bool(accepted.accepted),
                     "stored_revision": .integer(rollback.storedRevision),
-                    "marked_revision": .integer(rollback.markedRevision),
+                    "marked_revision": rollback.hasMarkedRevision ? .integer(rollback.markedRevision) : .null,
                     "dropped_tokens": .integer(accepted.droppedTokens),
                 ]), table: Self.text(rollback, accepted)))
     }
@@ -49,7 +50,10 @@ struct AcceptRollbackCommand: AsyncParsableCommand {
         _ rollback: Mintmark_V1_Rollback, _ accepted: Mintmark_V1_AcceptRollbackResponse
     ) -> String {
         guard rollback.found else { return "the database is not older than it was" }
-        let found = "database at revision \(rollback.storedRevision), once at \(rollback.markedRevision)"
+        let once =
+            rollback.hasMarkedRevision
+            ? "once at \(rollback.markedRevision)" : "without the mark that says where it was"
+        let found = "database at revision \(rollback.storedRevision), \(once)"
         return accepted.accepted ? "\(found): accepted, \(accepted.droppedTokens) join tokens dropped" : found
     }
 }

@@ -8,18 +8,42 @@ internal import SwiftProtobuf
 
 /// Everything an admin asks about agents.
 enum AgentDirectory {
-    /// Every agent, page after page.
-    static func all(_ client: GRPCClient<HTTP2ClientTransport.Posix>) async throws -> [Spire_Api_Types_Agent] {
+    /// Every agent that a filter admits, page after page.
+    static func all(
+        _ client: GRPCClient<HTTP2ClientTransport.Posix>,
+        filter: Spire_Api_Server_Agent_V1_ListAgentsRequest.Filter? = nil
+    ) async throws -> [Spire_Api_Types_Agent] {
         let agents = Spire_Api_Server_Agent_V1_Agent.Client(wrapping: client)
         var found: [Spire_Api_Types_Agent] = []
         var token = ""
         repeat {
-            let request = Spire_Api_Server_Agent_V1_ListAgentsRequest.with { [token] in $0.pageToken = token }
+            let request = Spire_Api_Server_Agent_V1_ListAgentsRequest.with { [token] in
+                $0.pageToken = token
+                if let filter { $0.filter = filter }
+            }
             let page = try await agents.listAgents(request)
             found += page.agents
             token = page.nextPageToken
         } while !token.isEmpty
         return found
+    }
+
+    /// What is known of some agents beyond that, by SPIFFE ID; nothing from a server of another make.
+    static func statuses(
+        of agents: [Spire_Api_Types_Agent], _ client: GRPCClient<HTTP2ClientTransport.Posix>
+    ) async throws -> [String: Mintmark_V1_NodeStatus] {
+        let nodes = Mintmark_V1_Nodes.Client(wrapping: client)
+        var statuses: [String: Mintmark_V1_NodeStatus] = [:]
+        var rest = agents.map(\.id.text)[...]
+        while !rest.isEmpty {
+            let asked = rest.prefix(1000)
+            rest = rest.dropFirst(1000)
+            do {
+                let answer = try await nodes.getStatus(.with { $0.agentIds = Array(asked) })
+                for status in answer.nodes { statuses[status.agentID] = status }
+            } catch let error as RPCError where error.code == .unimplemented { return [:] }
+        }
+        return statuses
     }
 }
 
@@ -30,14 +54,21 @@ struct AgentListCommand: AsyncParsableCommand {
         discussion: """
             EXAMPLES
               mintmark agent list
-              mintmark agent list --output json
+              mintmark agent list --attestation-type x509pop --selector x509pop:san:region:north
+              mintmark agent list --banned true --output json
             """)
 
     @OptionGroup var admin: AdminOptions
     @OptionGroup var output: OutputOptions
+    @OptionGroup var filter: AgentFilterOptions
 
     func run() async throws {
-        output.show(AgentRendering.list(try await admin.withServer { try await AgentDirectory.all($0) }))
+        let filter = filter.wire
+        let (agents, statuses) = try await admin.withServer { client in
+            let agents = try await AgentDirectory.all(client, filter: filter)
+            return (agents, try await AgentDirectory.statuses(of: agents, client))
+        }
+        output.show(AgentRendering.list(agents, statuses))
     }
 }
 
@@ -53,11 +84,11 @@ struct AgentShowCommand: AsyncParsableCommand {
 
     func run() async throws {
         let request = Spire_Api_Server_Agent_V1_GetAgentRequest.with { $0.id = .init(id) }
-        output.show(
-            AgentRendering.one(
-                try await admin.withServer {
-                    try await Spire_Api_Server_Agent_V1_Agent.Client(wrapping: $0).getAgent(request)
-                }))
+        let (agent, statuses) = try await admin.withServer { client in
+            let agent = try await Spire_Api_Server_Agent_V1_Agent.Client(wrapping: client).getAgent(request)
+            return (agent, try await AgentDirectory.statuses(of: [agent], client))
+        }
+        output.show(AgentRendering.one(agent, statuses[agent.id.text] ?? .init()))
     }
 }
 
@@ -65,14 +96,20 @@ struct AgentShowCommand: AsyncParsableCommand {
 struct AgentCountCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "count", abstract: "Counts the agents.",
-        discussion: "EXAMPLE\n  mintmark agent count --output json")
+        discussion: """
+            EXAMPLES
+              mintmark agent count --output json
+              mintmark agent count --can-reattest false --expires-before 2030-01-02T03:04:05Z
+            """)
 
     @OptionGroup var admin: AdminOptions
     @OptionGroup var output: OutputOptions
+    @OptionGroup var filter: AgentFilterOptions
 
     func run() async throws {
+        let request = Spire_Api_Server_Agent_V1_CountAgentsRequest.with { [filter] in $0.filter = filter.countWire }
         let count = try await admin.withServer {
-            try await Spire_Api_Server_Agent_V1_Agent.Client(wrapping: $0).countAgents(.init()).count
+            try await Spire_Api_Server_Agent_V1_Agent.Client(wrapping: $0).countAgents(request).count
         }
         output.show(Rendering(.members(["count": .integer(count)]), table: "\(count) agents"))
     }

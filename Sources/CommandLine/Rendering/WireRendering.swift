@@ -100,7 +100,7 @@ package enum EntryRendering {
 
 /// Shows agents.
 package enum AgentRendering {
-    package static func value(_ agent: Spire_Api_Types_Agent) -> JSONValue {
+    package static func value(_ agent: Spire_Api_Types_Agent, _ status: Mintmark_V1_NodeStatus = .init()) -> JSONValue {
         .members([
             "spiffe_id": .string(agent.id.text),
             "attestation_type": .string(agent.attestationType),
@@ -110,6 +110,8 @@ package enum AgentRendering {
             "can_reattest": .bool(agent.canReattest),
             "selectors": .array(agent.selectors.map { .string("\($0.type):\($0.value)") }),
             "version": .string(agent.agentVersion),
+            "bundle_serial": status.hasBundleSerial ? .integer(status.bundleSerial) : .null,
+            "last_seen_at": status.hasLastSeenAt ? .string(InstantText.text(status.lastSeenAt)) : .null,
         ])
     }
 
@@ -118,29 +120,40 @@ package enum AgentRendering {
         SerialNumber.hex(decimal: agent.x509SvidSerialNumber) ?? agent.x509SvidSerialNumber
     }
 
-    package static func one(_ agent: Spire_Api_Types_Agent) -> Rendering {
+    package static func one(
+        _ agent: Spire_Api_Types_Agent, _ status: Mintmark_V1_NodeStatus = .init()
+    ) -> Rendering {
         Rendering(
-            value(agent),
+            value(agent, status),
             table: TableText.fields([
                 ("SPIFFE ID", agent.id.text), ("Attested by", agent.attestationType),
                 ("SVID serial", serial(agent)),
                 ("SVID expires", InstantText.text(agent.x509SvidExpiresAt)),
                 ("Banned", agent.banned ? "yes" : "no"), ("Can re-attest", agent.canReattest ? "yes" : "no"),
                 ("Version", agent.agentVersion),
+                ("Bundle serial", status.hasBundleSerial ? "\(status.bundleSerial)" : ""),
+                ("Last seen", seen(status)),
             ]))
     }
 
-    package static func list(_ agents: [Spire_Api_Types_Agent]) -> Rendering {
+    /// Agents in order, and what is known of them beyond that, by SPIFFE ID.
+    package static func list(
+        _ agents: [Spire_Api_Types_Agent], _ statuses: [String: Mintmark_V1_NodeStatus] = [:]
+    ) -> Rendering {
         Rendering(
-            .members(["agents": .array(agents.map(value))]),
+            .members(["agents": .array(agents.map { value($0, statuses[$0.id.text] ?? .init()) })]),
             table: TableText.rows(
-                ["SPIFFE ID", "ATTESTED BY", "SVID EXPIRES", "BANNED", "VERSION"],
+                ["SPIFFE ID", "ATTESTED BY", "SVID EXPIRES", "LAST SEEN", "BANNED", "VERSION"],
                 agents.map {
                     [
                         $0.id.text, $0.attestationType, InstantText.text($0.x509SvidExpiresAt),
-                        $0.banned ? "yes" : "no",
+                        seen(statuses[$0.id.text] ?? .init()), $0.banned ? "yes" : "no",
                         $0.agentVersion,
                     ]
                 }, empty: "no agents"))
+    }
+
+    private static func seen(_ status: Mintmark_V1_NodeStatus) -> String {
+        status.hasLastSeenAt ? InstantText.text(status.lastSeenAt) : "never"
     }
 }

@@ -22,12 +22,19 @@ package struct ServerSettings: Sendable {
     let upstream: UpstreamSettings?
     let nodeAttestors: [NodeAttestorPlan]
     let entriesFolder: String?
+    let securityMarkPath: String?
 
     package static let keys =
         [
             ConfigurationKey(
                 "trust_domain", isRequired: true, help: "the trust domain to issue for, such as example.org"),
             ConfigurationKey("data_dir", default: "/var/lib/mintmark/server", help: "database and keys"),
+            ConfigurationKey(
+                "security_mark_path",
+                help: """
+                    the file by which a database that was brought back is noticed; beside the database unless said \
+                    otherwise: name a place that is not restored with it
+                    """),
             ConfigurationKey("bind_address", default: "127.0.0.1", help: "where agents connect: an IP address"),
             ConfigurationKey("bind_port", default: "8081", help: "where agents connect: a port; 0 takes any"),
             ConfigurationKey("admin_socket", default: "/run/mintmark/admin.sock", help: "where admins connect"),
@@ -101,6 +108,7 @@ package struct ServerSettings: Sendable {
         nodeAttestors = try NodeAttestorSettings.plans(
             try file.block("node_attestors"), trustDomain: trustDomain, files: LocalFileSystem())
         entriesFolder = try file.text("entries_folder").map { WorkloadOptions.absolute($0) }
+        securityMarkPath = try file.text("security_mark_path").map { WorkloadOptions.absolute($0) }
     }
 
     func issuer(in state: StateFolder) -> IssuerConfiguration {
@@ -113,6 +121,7 @@ package struct ServerSettings: Sendable {
         configuration.upstream = upstream
         configuration.nodeAttestors = nodeAttestors
         configuration.entriesFolder = entriesFolder
+        if let securityMarkPath { configuration.securityMarkPath = securityMarkPath }
         return configuration
     }
 

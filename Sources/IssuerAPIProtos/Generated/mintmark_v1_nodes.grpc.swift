@@ -1,4 +1,5 @@
-/// What the public issuer API cannot say of nodes: the key by which one comes back, and a store that was brought back.
+/// What the public issuer API cannot say of nodes: the key by which one comes back, what it said of itself, and a store
+/// that was brought back.
 
 // DO NOT EDIT.
 // swift-format-ignore-file
@@ -35,6 +36,19 @@ package enum Mintmark_V1_Nodes: Sendable {
                 type: .unary
             )
         }
+        /// Namespace for "GetStatus" metadata.
+        package enum GetStatus: Sendable {
+            /// Request type for "GetStatus".
+            package typealias Input = Mintmark_V1_GetNodeStatusRequest
+            /// Response type for "GetStatus".
+            package typealias Output = Mintmark_V1_GetNodeStatusResponse
+            /// Descriptor for "GetStatus".
+            package static let descriptor = GRPCCore.MethodDescriptor(
+                service: GRPCCore.ServiceDescriptor(fullyQualifiedService: "mintmark.v1.Nodes"),
+                method: "GetStatus",
+                type: .unary
+            )
+        }
         /// Namespace for "GetRollback" metadata.
         package enum GetRollback: Sendable {
             /// Request type for "GetRollback".
@@ -64,6 +78,7 @@ package enum Mintmark_V1_Nodes: Sendable {
         /// Descriptors for all methods in the "mintmark.v1.Nodes" service.
         package static let descriptors: [GRPCCore.MethodDescriptor] = [
             RegisterNodeKey.descriptor,
+            GetStatus.descriptor,
             GetRollback.descriptor,
             AcceptRollback.descriptor
         ]
@@ -110,6 +125,24 @@ extension Mintmark_V1_Nodes {
             request: GRPCCore.StreamingServerRequest<Mintmark_V1_RegisterNodeKeyRequest>,
             context: GRPCCore.ServerContext
         ) async throws -> GRPCCore.StreamingServerResponse<Mintmark_V1_RegisterNodeKeyResponse>
+
+        /// Handle the "GetStatus" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > For admins. When nodes were last heard of, and what they hold.
+        ///
+        /// - Parameters:
+        ///   - request: A streaming request of `Mintmark_V1_GetNodeStatusRequest` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A streaming response of `Mintmark_V1_GetNodeStatusResponse` messages.
+        func getStatus(
+            request: GRPCCore.StreamingServerRequest<Mintmark_V1_GetNodeStatusRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.StreamingServerResponse<Mintmark_V1_GetNodeStatusResponse>
 
         /// Handle the "GetRollback" method.
         ///
@@ -175,6 +208,24 @@ extension Mintmark_V1_Nodes {
             context: GRPCCore.ServerContext
         ) async throws -> GRPCCore.ServerResponse<Mintmark_V1_RegisterNodeKeyResponse>
 
+        /// Handle the "GetStatus" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > For admins. When nodes were last heard of, and what they hold.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Mintmark_V1_GetNodeStatusRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A response containing a single `Mintmark_V1_GetNodeStatusResponse` message.
+        func getStatus(
+            request: GRPCCore.ServerRequest<Mintmark_V1_GetNodeStatusRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.ServerResponse<Mintmark_V1_GetNodeStatusResponse>
+
         /// Handle the "GetRollback" method.
         ///
         /// > Source IDL Documentation:
@@ -237,6 +288,24 @@ extension Mintmark_V1_Nodes {
             context: GRPCCore.ServerContext
         ) async throws -> Mintmark_V1_RegisterNodeKeyResponse
 
+        /// Handle the "GetStatus" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > For admins. When nodes were last heard of, and what they hold.
+        ///
+        /// - Parameters:
+        ///   - request: A `Mintmark_V1_GetNodeStatusRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A `Mintmark_V1_GetNodeStatusResponse` to respond with.
+        func getStatus(
+            request: Mintmark_V1_GetNodeStatusRequest,
+            context: GRPCCore.ServerContext
+        ) async throws -> Mintmark_V1_GetNodeStatusResponse
+
         /// Handle the "GetRollback" method.
         ///
         /// > Source IDL Documentation:
@@ -291,6 +360,17 @@ extension Mintmark_V1_Nodes.StreamingServiceProtocol {
             }
         )
         router.registerHandler(
+            forMethod: Mintmark_V1_Nodes.Method.GetStatus.descriptor,
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Mintmark_V1_GetNodeStatusRequest>(),
+            serializer: GRPCProtobuf.ProtobufSerializer<Mintmark_V1_GetNodeStatusResponse>(),
+            handler: { request, context in
+                try await self.getStatus(
+                    request: request,
+                    context: context
+                )
+            }
+        )
+        router.registerHandler(
             forMethod: Mintmark_V1_Nodes.Method.GetRollback.descriptor,
             deserializer: GRPCProtobuf.ProtobufDeserializer<Mintmark_V1_GetRollbackRequest>(),
             serializer: GRPCProtobuf.ProtobufSerializer<Mintmark_V1_Rollback>(),
@@ -329,6 +409,17 @@ extension Mintmark_V1_Nodes.ServiceProtocol {
         return GRPCCore.StreamingServerResponse(single: response)
     }
 
+    package func getStatus(
+        request: GRPCCore.StreamingServerRequest<Mintmark_V1_GetNodeStatusRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.StreamingServerResponse<Mintmark_V1_GetNodeStatusResponse> {
+        let response = try await self.getStatus(
+            request: GRPCCore.ServerRequest(stream: request),
+            context: context
+        )
+        return GRPCCore.StreamingServerResponse(single: response)
+    }
+
     package func getRollback(
         request: GRPCCore.StreamingServerRequest<Mintmark_V1_GetRollbackRequest>,
         context: GRPCCore.ServerContext
@@ -361,6 +452,19 @@ extension Mintmark_V1_Nodes.SimpleServiceProtocol {
     ) async throws -> GRPCCore.ServerResponse<Mintmark_V1_RegisterNodeKeyResponse> {
         return GRPCCore.ServerResponse<Mintmark_V1_RegisterNodeKeyResponse>(
             message: try await self.registerNodeKey(
+                request: request.message,
+                context: context
+            ),
+            metadata: [:]
+        )
+    }
+
+    package func getStatus(
+        request: GRPCCore.ServerRequest<Mintmark_V1_GetNodeStatusRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.ServerResponse<Mintmark_V1_GetNodeStatusResponse> {
+        return GRPCCore.ServerResponse<Mintmark_V1_GetNodeStatusResponse>(
+            message: try await self.getStatus(
                 request: request.message,
                 context: context
             ),
@@ -426,6 +530,29 @@ extension Mintmark_V1_Nodes {
             deserializer: some GRPCCore.MessageDeserializer<Mintmark_V1_RegisterNodeKeyResponse>,
             options: GRPCCore.CallOptions,
             onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Mintmark_V1_RegisterNodeKeyResponse>) async throws -> Result
+        ) async throws -> Result where Result: Sendable
+
+        /// Call the "GetStatus" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > For admins. When nodes were last heard of, and what they hold.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Mintmark_V1_GetNodeStatusRequest` message.
+        ///   - serializer: A serializer for `Mintmark_V1_GetNodeStatusRequest` messages.
+        ///   - deserializer: A deserializer for `Mintmark_V1_GetNodeStatusResponse` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        func getStatus<Result>(
+            request: GRPCCore.ClientRequest<Mintmark_V1_GetNodeStatusRequest>,
+            serializer: some GRPCCore.MessageSerializer<Mintmark_V1_GetNodeStatusRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Mintmark_V1_GetNodeStatusResponse>,
+            options: GRPCCore.CallOptions,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Mintmark_V1_GetNodeStatusResponse>) async throws -> Result
         ) async throws -> Result where Result: Sendable
 
         /// Call the "GetRollback" method.
@@ -519,6 +646,40 @@ extension Mintmark_V1_Nodes {
             try await self.client.unary(
                 request: request,
                 descriptor: Mintmark_V1_Nodes.Method.RegisterNodeKey.descriptor,
+                serializer: serializer,
+                deserializer: deserializer,
+                options: options,
+                onResponse: handleResponse
+            )
+        }
+
+        /// Call the "GetStatus" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > For admins. When nodes were last heard of, and what they hold.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Mintmark_V1_GetNodeStatusRequest` message.
+        ///   - serializer: A serializer for `Mintmark_V1_GetNodeStatusRequest` messages.
+        ///   - deserializer: A deserializer for `Mintmark_V1_GetNodeStatusResponse` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        package func getStatus<Result>(
+            request: GRPCCore.ClientRequest<Mintmark_V1_GetNodeStatusRequest>,
+            serializer: some GRPCCore.MessageSerializer<Mintmark_V1_GetNodeStatusRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Mintmark_V1_GetNodeStatusResponse>,
+            options: GRPCCore.CallOptions = .defaults,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Mintmark_V1_GetNodeStatusResponse>) async throws -> Result = { response in
+                try response.message
+            }
+        ) async throws -> Result where Result: Sendable {
+            try await self.client.unary(
+                request: request,
+                descriptor: Mintmark_V1_Nodes.Method.GetStatus.descriptor,
                 serializer: serializer,
                 deserializer: deserializer,
                 options: options,
@@ -629,6 +790,35 @@ extension Mintmark_V1_Nodes.ClientProtocol {
         )
     }
 
+    /// Call the "GetStatus" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > For admins. When nodes were last heard of, and what they hold.
+    ///
+    /// - Parameters:
+    ///   - request: A request containing a single `Mintmark_V1_GetNodeStatusRequest` message.
+    ///   - options: Options to apply to this RPC.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    package func getStatus<Result>(
+        request: GRPCCore.ClientRequest<Mintmark_V1_GetNodeStatusRequest>,
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Mintmark_V1_GetNodeStatusResponse>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        try await self.getStatus(
+            request: request,
+            serializer: GRPCProtobuf.ProtobufSerializer<Mintmark_V1_GetNodeStatusRequest>(),
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Mintmark_V1_GetNodeStatusResponse>(),
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
     /// Call the "GetRollback" method.
     ///
     /// > Source IDL Documentation:
@@ -719,6 +909,39 @@ extension Mintmark_V1_Nodes.ClientProtocol {
             metadata: metadata
         )
         return try await self.registerNodeKey(
+            request: request,
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "GetStatus" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > For admins. When nodes were last heard of, and what they hold.
+    ///
+    /// - Parameters:
+    ///   - message: request message to send.
+    ///   - metadata: Additional metadata to send, defaults to empty.
+    ///   - options: Options to apply to this RPC, defaults to `.defaults`.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    package func getStatus<Result>(
+        _ message: Mintmark_V1_GetNodeStatusRequest,
+        metadata: GRPCCore.Metadata = [:],
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Mintmark_V1_GetNodeStatusResponse>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        let request = GRPCCore.ClientRequest<Mintmark_V1_GetNodeStatusRequest>(
+            message: message,
+            metadata: metadata
+        )
+        return try await self.getStatus(
             request: request,
             options: options,
             onResponse: handleResponse

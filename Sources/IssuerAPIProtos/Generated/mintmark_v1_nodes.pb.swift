@@ -8,7 +8,8 @@
 // For information on using the generated types, please see the documentation:
 //   https://github.com/apple/swift-protobuf/
 
-/// What the public issuer API cannot say of nodes: the key by which one comes back, and a store that was brought back.
+/// What the public issuer API cannot say of nodes: the key by which one comes back, what it said of itself, and a store
+/// that was brought back.
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials
@@ -53,6 +54,67 @@ package nonisolated struct Mintmark_V1_RegisterNodeKeyResponse: Sendable {
   package init() {}
 }
 
+package nonisolated struct Mintmark_V1_GetNodeStatusRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// SPIFFE IDs; 1000 at most.
+  package var agentIds: [String] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Mintmark_V1_GetNodeStatusResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// In the order asked for; agents that are not known are left out.
+  package var nodes: [Mintmark_V1_NodeStatus] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Mintmark_V1_NodeStatus: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var agentID: String = String()
+
+  /// The sequence number of the bundle that it holds, as it said last; absent when it never said.
+  package var bundleSerial: UInt64 {
+    get {_bundleSerial ?? 0}
+    set {_bundleSerial = newValue}
+  }
+  /// Returns true if `bundleSerial` has been explicitly set.
+  package var hasBundleSerial: Bool {self._bundleSerial != nil}
+  /// Clears the value of `bundleSerial`. Subsequent reads from it will return its default value.
+  package mutating func clearBundleSerial() {self._bundleSerial = nil}
+
+  /// When it was last heard of, in seconds since 1970; to the minute after a restart of the server. Absent when never.
+  package var lastSeenAt: Int64 {
+    get {_lastSeenAt ?? 0}
+    set {_lastSeenAt = newValue}
+  }
+  /// Returns true if `lastSeenAt` has been explicitly set.
+  package var hasLastSeenAt: Bool {self._lastSeenAt != nil}
+  /// Clears the value of `lastSeenAt`. Subsequent reads from it will return its default value.
+  package mutating func clearLastSeenAt() {self._lastSeenAt = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _bundleSerial: UInt64? = nil
+  fileprivate var _lastSeenAt: Int64? = nil
+}
+
 package nonisolated struct Mintmark_V1_GetRollbackRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -73,11 +135,21 @@ package nonisolated struct Mintmark_V1_Rollback: Sendable {
   /// How often a join token was used, or an agent banned or evicted: what the store says, and what it once said.
   package var storedRevision: UInt64 = 0
 
-  package var markedRevision: UInt64 = 0
+  /// The latter is absent when it is not known, because the mark is gone.
+  package var markedRevision: UInt64 {
+    get {_markedRevision ?? 0}
+    set {_markedRevision = newValue}
+  }
+  /// Returns true if `markedRevision` has been explicitly set.
+  package var hasMarkedRevision: Bool {self._markedRevision != nil}
+  /// Clears the value of `markedRevision`. Subsequent reads from it will return its default value.
+  package mutating func clearMarkedRevision() {self._markedRevision = nil}
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
+
+  fileprivate var _markedRevision: UInt64? = nil
 }
 
 package nonisolated struct Mintmark_V1_AcceptRollbackRequest: Sendable {
@@ -163,6 +235,110 @@ nonisolated extension Mintmark_V1_RegisterNodeKeyResponse: SwiftProtobuf.Message
   }
 }
 
+nonisolated extension Mintmark_V1_GetNodeStatusRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".GetNodeStatusRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}agent_ids\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedStringField(value: &self.agentIds) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.agentIds.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.agentIds, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Mintmark_V1_GetNodeStatusRequest, rhs: Mintmark_V1_GetNodeStatusRequest) -> Bool {
+    if lhs.agentIds != rhs.agentIds {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Mintmark_V1_GetNodeStatusResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".GetNodeStatusResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}nodes\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.nodes) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.nodes.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.nodes, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Mintmark_V1_GetNodeStatusResponse, rhs: Mintmark_V1_GetNodeStatusResponse) -> Bool {
+    if lhs.nodes != rhs.nodes {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Mintmark_V1_NodeStatus: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".NodeStatus"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}agent_id\0\u{3}bundle_serial\0\u{3}last_seen_at\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.agentID) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self._bundleSerial) }()
+      case 3: try { try decoder.decodeSingularInt64Field(value: &self._lastSeenAt) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.agentID.isEmpty {
+      try visitor.visitSingularStringField(value: self.agentID, fieldNumber: 1)
+    }
+    try { if let v = self._bundleSerial {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 2)
+    } }()
+    try { if let v = self._lastSeenAt {
+      try visitor.visitSingularInt64Field(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Mintmark_V1_NodeStatus, rhs: Mintmark_V1_NodeStatus) -> Bool {
+    if lhs.agentID != rhs.agentID {return false}
+    if lhs._bundleSerial != rhs._bundleSerial {return false}
+    if lhs._lastSeenAt != rhs._lastSeenAt {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension Mintmark_V1_GetRollbackRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".GetRollbackRequest"
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
@@ -194,29 +370,33 @@ nonisolated extension Mintmark_V1_Rollback: SwiftProtobuf.Message, SwiftProtobuf
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularBoolField(value: &self.found) }()
       case 2: try { try decoder.decodeSingularUInt64Field(value: &self.storedRevision) }()
-      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.markedRevision) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self._markedRevision) }()
       default: break
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if self.found != false {
       try visitor.visitSingularBoolField(value: self.found, fieldNumber: 1)
     }
     if self.storedRevision != 0 {
       try visitor.visitSingularUInt64Field(value: self.storedRevision, fieldNumber: 2)
     }
-    if self.markedRevision != 0 {
-      try visitor.visitSingularUInt64Field(value: self.markedRevision, fieldNumber: 3)
-    }
+    try { if let v = self._markedRevision {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 3)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Mintmark_V1_Rollback, rhs: Mintmark_V1_Rollback) -> Bool {
     if lhs.found != rhs.found {return false}
     if lhs.storedRevision != rhs.storedRevision {return false}
-    if lhs.markedRevision != rhs.markedRevision {return false}
+    if lhs._markedRevision != rhs._markedRevision {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -129,6 +129,7 @@ package struct MethodTable: Sendable {
         .init("mintmark.v1.TemplatedSVIDs/BatchNewX509SVID", [.agent], budget: .signing, issues: true),
         .init("mintmark.v1.TemplatedSVIDs/NewJWTSVID", [.agent], budget: .signing, issues: true),
         .init("mintmark.v1.Nodes/RegisterNodeKey", [.agent]),
+        .init("mintmark.v1.Nodes/GetStatus", staff, .view),
         .init("mintmark.v1.Nodes/GetRollback", staff, .view),
         .init("mintmark.v1.Nodes/AcceptRollback", staff, .administer),
         .init("mintmark.v1.Federation/ListStatuses", staff, .view),

@@ -8,6 +8,8 @@ package enum AgentRefusal: Error, Hashable {
     case notActive
     /// The join token is unknown, already used, or over. Which of these is not said.
     case tokenRefused
+    /// The text chosen for a join token is that of another.
+    case tokenTaken
     /// The method is not one that this issuer knows, or not from here.
     case methodRefused(String)
     /// The node's proof does not hold, or was not given.
@@ -33,11 +35,13 @@ extension AgentRefusal: CustomStringConvertible {
         case .expired: "agent SVID has expired"
         case .notActive: "agent SVID is not the active one"
         case .tokenRefused: "join token does not exist, has been used, or has expired"
+        case .tokenTaken: "there is such a join token already; choose another text, or leave it to be drawn"
         case .methodRefused(let method): "node attestation by '\(method)' is not accepted here"
         case .attestation(let failure): "\(failure)"
         case .alreadyAttested: "a node is trusted on first use by this method, and has been let in; evict it first"
         case .mustReattest: "agent must reattest instead of renew"
-        case .rolledBack: "the issuer's store is older than it was; an admin must look at it before nodes are let in"
+        case .rolledBack:
+            "the issuer's store is older than it was; an admin must run 'mintmark server accept-rollback' before agents may act"
         case .unmarked(let detail): "done, and not noted against a rollback of the store: \(detail)"
         case .badRequest(let detail): detail
         case .issuance(let error): "\(error)"

@@ -10,10 +10,11 @@ package final class AgentRegistrar: Sendable {
     package static let embeddedType = "embedded"
 
     private let issuer: SVIDIssuer
-    private let store: any AgentStore
+    let store: any AgentStore
     private let agents: Mutex<[SPIFFEID: AttestedAgent]>
     private let writing = Turnstile()
     private let guardian: RollbackGuard
+    let contacts = AgentContacts()
 
     /// Reads the store.
     ///
@@ -84,9 +85,11 @@ package final class AgentRegistrar: Sendable {
 
     /// Lets a join token be used from now on.
     ///
-    /// - Throws: ``AgentRefusal``.
+    /// - Throws: ``AgentRefusal``; `tokenTaken` when a token with the same text is kept already.
     package func keep(_ record: JoinTokenRecord) async throws(AgentRefusal) {
-        do { try await store.put(record) } catch { throw .store(error) }
+        let isNew: Bool
+        do { isNew = try await store.put(record) } catch { throw .store(error) }
+        guard isNew else { throw .tokenTaken }
     }
 
     /// Lets a node in by a join token, which is used up.
@@ -162,14 +165,13 @@ package final class AgentRegistrar: Sendable {
             let known = self.agent(proof.id)
             if known?.isBanned == true { throw .banned }
             if known != nil, !proof.canReattest { throw .alreadyAttested }
-            // Of nodes that it does not know, a store that was brought back may have forgotten a ban.
-            if known == nil { try self.guardian.requireSound() }
+            try self.guardian.requireSound()
             let svid = try self.sign(proof.id, request: request, now: now, using: &entropy)
             var agent = AttestedAgent(
                 id: proof.id, attestationType: proof.type, serial: svid.serial,
                 expiresAt: svid.lifetime.validity.upperBound, selectors: proof.selectors,
                 canReattest: proof.canReattest)
-            agent.version = known?.version ?? ""
+            if let known { agent.inherit(known) }
             try await self.write(agent)
             return NodeAdmission(
                 svid: svid, canReattest: proof.canReattest,
@@ -177,22 +179,26 @@ package final class AgentRegistrar: Sendable {
         }
     }
 
-    /// The key by which an agent may come back; nil when it has none, is banned, or is not known.
+    /// The key by which an agent may come back; nil when it has none, is banned, can repeat its proof, or is not known.
     package func nodeKey(of id: SPIFFEID) -> [UInt8]? {
-        guard let agent = agent(id), !agent.isBanned else { return nil }
+        guard let agent = agent(id), !agent.isBanned, !agent.canReattest else { return nil }
         return agent.nodeKey
     }
 
     /// Keeps the key by which an agent may come back; another one replaces it.
     ///
+    /// An agent that can repeat its proof has no such key: it would outlive the certificate, the pod or the authority
+    /// that the proof is made of.
+    ///
     /// - Parameters:
     ///   - key: SubjectPublicKeyInfo, DER; its possession has been proven.
     ///   - id: The agent.
-    /// - Throws: ``AgentRefusal``.
+    /// - Throws: ``AgentRefusal``; `mustReattest` for an agent that can repeat its proof.
     package func register(nodeKey key: [UInt8], of id: SPIFFEID) async throws(AgentRefusal) {
         try await writing.pass { () async throws(AgentRefusal) in
             guard var agent = self.agent(id) else { throw .notAttested }
             guard !agent.isBanned else { throw .banned }
+            guard !agent.canReattest else { throw .mustReattest }
             guard agent.nodeKey != key else { return }
             agent.nodeKey = key
             try await self.write(agent)
@@ -201,7 +207,7 @@ package final class AgentRegistrar: Sendable {
 
     /// Lets a node back in that has proven the key it registered; what else is known of it stays.
     ///
-    /// - Throws: ``AgentRefusal``.
+    /// - Throws: ``AgentRefusal``; `mustReattest` for an agent that can repeat its proof.
     package func rejoin(
         _ id: SPIFFEID, request: SigningRequest, now: Date, using entropy: some Entropy
     ) async throws(AgentRefusal) -> NodeAdmission {
@@ -210,6 +216,7 @@ package final class AgentRegistrar: Sendable {
             try self.guardian.requireSound()
             guard var agent = self.agent(id), agent.nodeKey != nil else { throw .notAttested }
             guard !agent.isBanned else { throw .banned }
+            guard !agent.canReattest else { throw .mustReattest }
             let svid = try self.sign(id, request: request, now: now, using: &entropy)
             agent.serial = svid.serial
             agent.pendingSerial = nil
@@ -232,11 +239,12 @@ package final class AgentRegistrar: Sendable {
         return try await writing.pass { () async throws(AgentRefusal) in
             var entropy = entropy
             if self.agent(id)?.isBanned == true { throw .banned }
+            try self.guardian.requireSound()
             let svid = try self.sign(id, request: request, now: now, using: &entropy)
             var agent = AttestedAgent(
                 id: id, attestationType: Self.embeddedType, serial: svid.serial,
                 expiresAt: svid.lifetime.validity.upperBound, selectors: [], canReattest: true)
-            agent.version = self.agent(id)?.version ?? ""
+            if let known = self.agent(id) { agent.inherit(known) }
             try await self.write(agent)
             return svid
         }
@@ -253,6 +261,7 @@ package final class AgentRegistrar: Sendable {
             guard var agent = self.agent(id) else { throw .notAttested }
             guard !agent.isBanned else { throw .banned }
             guard !agent.canReattest else { throw .mustReattest }
+            try self.guardian.requireSound()
             let svid = try self.sign(id, request: request, now: now, using: &entropy)
             agent.pendingSerial = svid.serial
             agent.expiresAt = max(agent.expiresAt, svid.lifetime.validity.upperBound)
@@ -276,7 +285,12 @@ package final class AgentRegistrar: Sendable {
         guard let agent = agent(id) else { throw .notAttested }
         guard !agent.isBanned else { throw .banned }
         guard end > now else { throw .expired }
-        if serial == agent.serial { return agent }
+        // Of every agent, a store that was brought back may have forgotten a ban. What they hold goes on; they get nothing.
+        try guardian.requireSound()
+        if serial == agent.serial {
+            contacts.note(id, at: now)
+            return agent
+        }
         guard serial == agent.pendingSerial else { throw .notActive }
         return try await writing.pass { () async throws(AgentRefusal) in
             // Of several calls that use the new SVID first, one has made it the active one by now.
@@ -288,18 +302,27 @@ package final class AgentRegistrar: Sendable {
             agent.pendingSerial = nil
             agent.expiresAt = end
             try await self.write(agent)
+            self.contacts.note(id, at: now)
             return agent
         }
     }
 
-    /// Notes the version an agent says it runs.
+    /// Notes what an agent says of itself.
     ///
+    /// - Parameters:
+    ///   - version: What it runs; nil when it does not say.
+    ///   - bundleSerial: The sequence number of the bundle that it holds; nil when it does not say.
+    ///   - id: The agent.
     /// - Throws: ``AgentRefusal``.
-    package func note(version: String, of id: SPIFFEID) async throws(AgentRefusal) {
-        let version = String(version.prefix(255))
+    package func note(
+        version: String? = nil, bundleSerial: UInt64? = nil, of id: SPIFFEID
+    ) async throws(AgentRefusal) {
         try await writing.pass { () async throws(AgentRefusal) in
-            guard var agent = self.agent(id), agent.version != version else { return }
-            agent.version = version
+            guard var agent = self.agent(id) else { return }
+            let before = agent
+            if let version { agent.version = String(version.prefix(255)) }
+            if let bundleSerial { agent.bundleSerial = bundleSerial }
+            guard agent != before else { return }
             try await self.write(agent)
         }
     }
@@ -329,6 +352,7 @@ package final class AgentRegistrar: Sendable {
             let revision: UInt64?
             do throws(StoreError) { revision = try await self.store.deleteAgent(id) } catch { throw .store(error) }
             self.agents.withLock { $0[id] = nil }
+            self.contacts.forget(id)
             guard let revision else { return false }
             try self.guardian.note(revision)
             return true
@@ -355,5 +379,24 @@ package final class AgentRegistrar: Sendable {
     private func write(_ agent: AttestedAgent) async throws(AgentRefusal) {
         do { try await store.put(agent) } catch { throw .store(error) }
         agents.withLock { $0[agent.id] = agent }
+    }
+
+    /// Writes down when agents were last heard of, of each at most once a minute.
+    ///
+    /// - Throws: ``StoreError``; what was not written is written next time.
+    package func keepContacts(now: Date) async throws(StoreError) {
+        try await writing.pass { () async throws(StoreError) in
+            let due = self.agents.withLock { agents in
+                self.contacts.due(now: now) { id in agents[id] }
+            }
+            guard !due.isEmpty else { return }
+            try await self.store.noteContacts(due)
+            self.agents.withLock { agents in for (id, instant) in due { agents[id]?.lastSeen = instant } }
+        }
+    }
+
+    /// When an agent was last heard of; nil when never.
+    package func lastSeen(_ id: SPIFFEID) -> Date? {
+        [agent(id)?.lastSeen, contacts.last(of: id)].compactMap(\.self).max()
     }
 }

@@ -16,6 +16,10 @@ package struct AttestedAgent: Hashable, Sendable, Identifiable {
     package var version: String
     /// The key by which the node may come back after its SVID has ended: SubjectPublicKeyInfo of P-256, DER.
     package var nodeKey: [UInt8]?
+    /// The sequence number of the bundle that it said it holds.
+    package var bundleSerial: UInt64?
+    /// When it was last heard of, to the minute; whole seconds.
+    package var lastSeen: Date?
 
     package init(
         id: SPIFFEID, attestationType: String, serial: String, expiresAt: Date, selectors: [Selector],
@@ -29,5 +33,10 @@ package struct AttestedAgent: Hashable, Sendable, Identifiable {
         self.canReattest = canReattest
         isBanned = false
         version = ""
+    }
+
+    /// Takes over what an earlier record of the same agent says of it, which a new proof does not.
+    mutating func inherit(_ earlier: AttestedAgent) {
+        (version, bundleSerial, lastSeen) = (earlier.version, earlier.bundleSerial, earlier.lastSeen)
     }
 }

@@ -25,10 +25,26 @@ package protocol AgentStore: Sendable {
     /// - Throws: ``StoreError``.
     func deleteAgent(_ id: SPIFFEID) async throws(StoreError) -> UInt64?
 
-    /// Keeps a new join token.
+    /// Notes when agents were last heard of, in one transaction; those that it does not hold are passed over.
     ///
     /// - Throws: ``StoreError``.
-    func put(_ token: JoinTokenRecord) async throws(StoreError)
+    func noteContacts(_ contacts: [(id: SPIFFEID, instant: Date)]) async throws(StoreError)
+
+    /// Which of some agents' IDs nobody has or can get: there is neither such an agent nor an unused token for it.
+    ///
+    /// - Throws: ``StoreError``.
+    func abandoned(_ ids: Set<SPIFFEID>) async throws(StoreError) -> Set<SPIFFEID>
+
+    /// Whether there is no agent and no join token.
+    ///
+    /// - Throws: ``StoreError``.
+    func isUnused() async throws(StoreError) -> Bool
+
+    /// Keeps a new join token.
+    ///
+    /// - Returns: False when there is one of the same digest, which stays.
+    /// - Throws: ``StoreError``.
+    func put(_ token: JoinTokenRecord) async throws(StoreError) -> Bool
 
     /// Reads a join token.
     ///

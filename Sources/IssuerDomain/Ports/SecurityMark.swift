@@ -2,11 +2,11 @@
 package protocol SecurityMark: Sendable {
     /// Reads the mark.
     ///
-    /// - Returns: 0 when there is none yet.
+    /// - Returns: nil when there is none.
     /// - Throws: ``SecurityMarkError``.
-    func read() throws(SecurityMarkError) -> UInt64
+    func read() throws(SecurityMarkError) -> UInt64?
 
-    /// Raises the mark, durably; one that is higher already stays.
+    /// Raises the mark, durably, or makes it; one that is as high already stays.
     ///
     /// - Throws: ``SecurityMarkError``.
     func raise(to revision: UInt64) throws(SecurityMarkError)

@@ -16,6 +16,7 @@ struct AgentService: Spire_Api_Server_Agent_V1_Agent.SimpleServiceProtocol {
     let desk: NodeAdmissionDesk
     let entries: EntryRegistrar
     let powers: GuardedEntryStore
+    let aliases: TokenAliases
     let feed: RevisionFeed
     let clock: any WallClock
     let logger: Logger
@@ -33,6 +34,10 @@ struct AgentService: Spire_Api_Server_Agent_V1_Agent.SimpleServiceProtocol {
     ) async throws -> Spire_Api_Server_Agent_V1_ListAgentsResponse {
         try access.requireLocal(context)
         let filter = try AgentFilter(request.hasFilter ? request.filter : nil)
+        guard request.pageSize >= 0 else { throw RPCError(code: .invalidArgument, message: "page size is negative") }
+        guard request.pageToken.isEmpty || (try? SPIFFEID(request.pageToken)) != nil else {
+            throw RPCError(code: .invalidArgument, message: "page token is not one that this server gave")
+        }
         let page = request.pageSize > 0 ? min(Int(request.pageSize), Self.maximumPage) : Self.maximumPage
         let found = agents.all.filter { "\($0.id)" > request.pageToken && filter.admits($0) }
             .sorted { "\($0.id)" < "\($1.id)" }
@@ -60,6 +65,7 @@ struct AgentService: Spire_Api_Server_Agent_V1_Agent.SimpleServiceProtocol {
         guard try await agents.delete(id) else { throw Self.notFound }
         feed.recheck()
         logger.info("agent evicted", metadata: ["agent.id": "\(id)"])
+        await aliases.drop(of: id)
         return Google_Protobuf_Empty()
     }
 
@@ -80,16 +86,24 @@ struct AgentService: Spire_Api_Server_Agent_V1_Agent.SimpleServiceProtocol {
     ) async throws {
         let caller = try access.requireKnown(context)
         let exchange = AttestationExchange(request, response: response)
+        try await desk.withinPatience { [self] in
+            try await attest(caller, peer: context.remotePeer, exchange: exchange, response: response)
+        }
+    }
+
+    private func attest(
+        _ caller: Caller, peer: String, exchange: AttestationExchange,
+        response: RPCWriter<Spire_Api_Server_Agent_V1_AttestAgentResponse>
+    ) async throws {
         let params = try await exchange.opening()
         let admission: NodeAdmission
         do {
-            admission = try await desk.admit(params, caller: caller, peer: context.remotePeer, exchange: exchange)
+            admission = try await desk.admit(params, caller: caller, peer: peer, exchange: exchange)
         } catch {
             logger.notice(
                 "agent refused",
                 metadata: [
-                    "agent.method": "\(params.data.type.prefix(64))", "peer": "\(context.remotePeer)",
-                    "error": "\(error)",
+                    "agent.method": "\(params.data.type.prefix(64))", "peer": "\(peer)", "error": "\(error)",
                 ])
             throw error
         }
@@ -153,9 +167,9 @@ struct AgentService: Spire_Api_Server_Agent_V1_Agent.SimpleServiceProtocol {
         guard request.agentVersion.utf8.count <= 255 else {
             throw RPCError(code: .invalidArgument, message: "agent version is longer than 255 bytes")
         }
-        if !request.agentVersion.isEmpty {
-            try await agents.note(version: request.agentVersion, of: agent.id)
-        }
+        try await agents.note(
+            version: request.agentVersion.isEmpty ? nil : request.agentVersion,
+            bundleSerial: request.currentBundleSerial, of: agent.id)
         return Spire_Api_Server_Agent_V1_PostStatusResponse()
     }
 
@@ -189,51 +203,4 @@ struct AgentService: Spire_Api_Server_Agent_V1_Agent.SimpleServiceProtocol {
     }
 
     private static let notFound = RPCError(code: .notFound, message: "no such agent")
-}
-
-/// Which agents an admin asks to see.
-private struct AgentFilter {
-    private let wire: Spire_Api_Server_Agent_V1_ListAgentsRequest.Filter?
-    private let selectors: SetMatch<Selector>?
-    private let expiresBefore: Date?
-
-    init(_ wire: Spire_Api_Server_Agent_V1_ListAgentsRequest.Filter?) throws(RPCError) {
-        self.wire = wire
-        var wanted: [Selector] = []
-        for selector in wire?.bySelectorMatch.selectors ?? [] { wanted.append(try Selector(wire: selector)) }
-        selectors =
-            try wanted.isEmpty
-            ? nil : SetMatch(wanted, mode: .init(wire: wire?.bySelectorMatch.match.rawValue ?? 0))
-        if let text = wire?.byExpiresBefore, !text.isEmpty {
-            guard let instant = try? Date(text, strategy: .iso8601) else {
-                throw RPCError(code: .invalidArgument, message: "expires before: not an RFC 3339 instant")
-            }
-            expiresBefore = instant
-        } else {
-            expiresBefore = nil
-        }
-    }
-
-    func admits(_ agent: AttestedAgent) -> Bool {
-        guard let wire else { return true }
-        if !wire.byAttestationType.isEmpty, agent.attestationType != wire.byAttestationType { return false }
-        if wire.hasByBanned, agent.isBanned != wire.byBanned.value { return false }
-        if wire.hasByCanReattest, agent.canReattest != wire.byCanReattest.value { return false }
-        if let selectors, !selectors.admits(agent.selectors) { return false }
-        if let expiresBefore, agent.expiresAt >= expiresBefore { return false }
-        return true
-    }
-}
-
-extension Spire_Api_Server_Agent_V1_CountAgentsRequest.Filter {
-    /// The same filter as a listing takes it; the two messages differ in name only.
-    fileprivate var asListFilter: Spire_Api_Server_Agent_V1_ListAgentsRequest.Filter {
-        .with {
-            $0.byAttestationType = byAttestationType
-            if hasBySelectorMatch { $0.bySelectorMatch = bySelectorMatch }
-            if hasByBanned { $0.byBanned = byBanned }
-            if hasByCanReattest { $0.byCanReattest = byCanReattest }
-            $0.byExpiresBefore = byExpiresBefore
-        }
-    }
 }

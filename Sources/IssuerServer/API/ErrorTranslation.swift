@@ -113,6 +113,7 @@ extension AgentRefusal: RPCErrorConvertible {
         switch self {
         case .notAttested, .banned, .expired, .notActive, .alreadyAttested, .mustReattest: .permissionDenied
         case .tokenRefused, .badRequest: .invalidArgument
+        case .tokenTaken: .alreadyExists
         case .rolledBack, .methodRefused: .failedPrecondition
         case .unmarked: .unavailable
         case .attestation(let failure):
@@ -130,7 +131,7 @@ extension AgentRefusal: RPCErrorConvertible {
     package var rpcErrorMessage: String {
         switch self {
         case .notAttested, .banned, .expired, .notActive, .methodRefused, .alreadyAttested, .mustReattest,
-            .tokenRefused, .rolledBack, .attestation, .badRequest:
+            .tokenRefused, .tokenTaken, .rolledBack, .attestation, .badRequest:
             description
         case .unmarked(detail: _): "the issuer cannot note what was done; retry later"
         case .issuance(let error): error.rpcErrorMessage
@@ -147,8 +148,8 @@ extension AgentRefusal: RPCErrorConvertible {
         case .expired: reason = .agentExpired
         case .notActive: reason = .agentNotActive
         case .mustReattest: reason = .agentMustReattest
-        case .methodRefused, .alreadyAttested, .tokenRefused, .rolledBack, .unmarked, .attestation, .badRequest,
-            .issuance, .store:
+        case .methodRefused, .alreadyAttested, .tokenRefused, .tokenTaken, .rolledBack, .unmarked, .attestation,
+            .badRequest, .issuance, .store:
             return [:]
         }
         let details = Spire_Api_Types_PermissionDeniedDetails.with { $0.reason = reason }

@@ -9,13 +9,12 @@ internal import SwiftProtobuf
 
 /// Lets a node in that wants to be: finds the attestor, hears the proof, and asks the registrar.
 struct NodeAdmissionDesk: Sendable {
-    /// How long a node may take for everything.
-    private static let patience = Duration.seconds(45)
-
     let agents: AgentRegistrar
     let attestors: NodeAttestors
     let trustDomain: TrustDomain
     let clock: any WallClock
+    /// How long a node may take for everything, its first message among it.
+    let patience: Duration
 
     /// Judges attestation data, and signs an SVID for whoever they are of.
     ///
@@ -50,7 +49,10 @@ struct NodeAdmissionDesk: Sendable {
             let context = NodeAttestationContext(
                 trustDomain: trustDomain, now: clock.now, peerAddress: PeerAddress(peer).literal,
                 agentKey: request.key.info)
-            let node = try await hear(attestor, Array(data.payload), context, exchange)
+            let node: AttestedNode
+            do throws(NodeAttestationError) {
+                node = try await attestor.attest(Array(data.payload), context: context, exchange: exchange)
+            } catch { throw AgentRefusal.attestation(NodeProofFailure(error)) }
             return try await admit(node, by: attestor, request: request)
         }
     }
@@ -71,24 +73,18 @@ struct NodeAdmissionDesk: Sendable {
         return try await agents.admit(proof, request: request, now: clock.now, using: SystemEntropy())
     }
 
-    /// Hears a proof for as long as a node may take.
-    private func hear(
-        _ attestor: any NodeAttestor, _ payload: [UInt8], _ context: NodeAttestationContext,
-        _ exchange: AttestationExchange
-    ) async throws -> AttestedNode {
-        try await withThrowingTaskGroup(of: AttestedNode.self) { group in
-            group.addTask {
-                do throws(NodeAttestationError) {
-                    return try await attestor.attest(payload, context: context, exchange: exchange)
-                } catch { throw AgentRefusal.attestation(NodeProofFailure(error)) }
-            }
-            group.addTask {
-                try await Task.sleep(for: Self.patience)
+    /// Runs an attestation for as long as a node may take.
+    ///
+    /// - Throws: ``AgentRefusal`` when it takes longer, and what the body throws.
+    func withinPatience(_ body: @escaping @Sendable () async throws -> Void) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask(operation: body)
+            group.addTask { [patience] in
+                try await Task.sleep(for: patience)
                 throw AgentRefusal.attestation(.init(.exchange, "the node took too long"))
             }
             defer { group.cancelAll() }
-            guard let node = try await group.next() else { throw CancellationError() }
-            return node
+            try await group.next()
         }
     }
 }

@@ -3,11 +3,15 @@ internal import IssuerAPIProtos
 internal import IssuerDomain
 internal import Logging
 internal import NodeAttestation
+internal import Platform
 internal import SPIFFE
 internal import SwiftProtobuf
 
 /// `mintmark.v1.Nodes`: what the public API cannot say of nodes.
 struct NodesService: Mintmark_V1_Nodes.SimpleServiceProtocol {
+    /// Agents that one call asks about.
+    private static let maximumAgents = 1000
+
     let access: AccessControl
     let agents: AgentRegistrar
     let logger: Logger
@@ -37,8 +41,31 @@ struct NodesService: Mintmark_V1_Nodes.SimpleServiceProtocol {
             guard let rollback = agents.rollback else { return }
             $0.found = true
             $0.storedRevision = rollback.stored
-            $0.markedRevision = rollback.marked
+            if let marked = rollback.marked { $0.markedRevision = marked }
         }
+    }
+
+    func getStatus(
+        request: Mintmark_V1_GetNodeStatusRequest, context: ServerContext
+    ) async throws -> Mintmark_V1_GetNodeStatusResponse {
+        try access.requireLocal(context)
+        guard request.agentIds.count <= Self.maximumAgents else {
+            throw RPCError(code: .invalidArgument, message: "at most \(Self.maximumAgents) agents in one call")
+        }
+        var answer = Mintmark_V1_GetNodeStatusResponse()
+        for text in request.agentIds {
+            guard let id = try? SPIFFEID(text) else {
+                throw RPCError(code: .invalidArgument, message: "an agent's ID is not a SPIFFE ID")
+            }
+            guard let agent = agents.agent(id) else { continue }
+            answer.nodes.append(
+                .with {
+                    $0.agentID = text
+                    if let serial = agent.bundleSerial { $0.bundleSerial = serial }
+                    if let seen = agents.lastSeen(id) { $0.lastSeenAt = seen.unixSeconds }
+                })
+        }
+        return answer
     }
 
     func acceptRollback(

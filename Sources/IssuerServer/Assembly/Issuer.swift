@@ -219,8 +219,9 @@ package struct Issuer: Sendable {
             AgentService(
                 access: access, agents: agents,
                 desk: NodeAdmissionDesk(
-                    agents: agents, attestors: attestors, trustDomain: configuration.trustDomain, clock: clock),
-                entries: entries, powers: guardedEntries, feed: feed, clock: clock, logger: logger),
+                    agents: agents, attestors: attestors, trustDomain: configuration.trustDomain, clock: clock,
+                    patience: configuration.attestationPatience),
+                entries: entries, powers: guardedEntries, aliases: aliases, feed: feed, clock: clock, logger: logger),
             NodesService(access: access, agents: agents, logger: logger),
             EntryService(
                 access: access, entries: entries, legacyAgents: legacyAgents, clock: clock, logger: logger),
@@ -252,6 +253,8 @@ package struct Issuer: Sendable {
         ] + admission.services(access)
     }
 
+    private var aliases: TokenAliases { TokenAliases(entries: entries, store: store, logger: logger) }
+
     /// Keeps authorities, the server's own SVID and the store in order until cancelled.
     private func tend() async throws {
         var lastLook = clock.now
@@ -261,6 +264,8 @@ package struct Issuer: Sendable {
                 try serverSVID.renewIfDue(
                     issuer: svids, spoiled: authorities.snapshot.spoiled, now: clock.now, using: SystemEntropy())
                 try await agents.pruneTokens(now: clock.now)
+                try await aliases.dropAbandoned()
+                try await agents.keepContacts(now: clock.now)
                 try await pruneEntries()
                 try await admission.tend()
                 lastLook = try await beginEntries(after: lastLook)

@@ -29,8 +29,10 @@ package struct IssuerConfiguration: Sendable {
     package var nodeAttestors: [NodeAttestorPlan] = []
     /// How attestors call others.
     package var fetcher: any HTTPFetcher = AsyncHTTPFetcher()
+    /// How long a node may take to be let in.
+    package var attestationPatience = Duration.seconds(45)
     /// Where the store's security revision is noted; beside the store unless said otherwise.
-    package var securityMarkPath: String { "\(databasePath)-mark" }
+    package var securityMarkPath: String
     /// Whose files say what entries there are; nil for none.
     package var entriesFolder: String?
 
@@ -43,6 +45,7 @@ package struct IssuerConfiguration: Sendable {
     ) {
         self.trustDomain = trustDomain
         self.databasePath = databasePath
+        securityMarkPath = "\(databasePath)-mark"
         self.keyFolder = keyFolder
         self.serverIDPath = serverIDPath
         self.adminSocket = adminSocket

@@ -164,10 +164,11 @@ final class IssuerLink<Transport: ClientTransport>: Sendable {
 
     /// Registers the key by which this node comes back, once for each issuer and ID.
     ///
+    /// Whatever it proved itself by: what is trusted on first use is not trusted again after a sleep.
+    ///
     /// - Throws: ``IssuerClientError``, and what the file system throws.
     func registerNodeKeyIfNeeded() async throws {
         guard let store, let identity, !identity.canReattest, registersNodeKey.load(ordering: .relaxed) else { return }
-        if let prover, isRepeatable(prover) { return }
         let known = nodeKey.withLock { $0 }
         guard known?.agentID != identity.id else { return }
         // Written before anybody knows it: a key that is registered and lost would be of no use.
@@ -179,6 +180,10 @@ final class IssuerLink<Transport: ClientTransport>: Sendable {
         do {
             try await issuer.registerNodeKey(
                 publicKey: key.publicKey, signature: try key.registration(of: identity.id))
+        } catch IssuerClientError.mustReattest {
+            // It has learnt meanwhile that this node can repeat its proof.
+            registersNodeKey.store(false, ordering: .relaxed)
+            return
         } catch IssuerClientError.refused(let detail) {
             registersNodeKey.store(false, ordering: .relaxed)
             logger.info(
