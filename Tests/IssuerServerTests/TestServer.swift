@@ -47,12 +47,12 @@ struct TestServer: Sendable {
     static func run(
         in folder: String, clock: ManualClock, legacyAgents: LegacyAgentPolicy = .serve,
         assurance: AssuranceDefaults = .init(), nodeAttestors: [any NodeAttestor] = [],
-        _ body: @Sendable (TestServer) async throws -> Void
+        upstream: UpstreamSettings? = nil, _ body: @Sendable (TestServer) async throws -> Void
     ) async throws {
         let logs = LogCollector()
         let issuer = try await open(
             folder, clock: clock, legacyAgents: legacyAgents, assurance: assurance, nodeAttestors: nodeAttestors,
-            logger: logs.logger())
+            upstream: upstream, logger: logs.logger())
         defer { issuer.close() }
         let (inProcess, peer) = (InProcessTransport(), EmbeddedPeer())
         let services = ServiceGroup(
@@ -82,13 +82,14 @@ struct TestServer: Sendable {
     static func open(
         _ folder: String, trustDomain: String = "example.org", clock: ManualClock,
         legacyAgents: LegacyAgentPolicy = .serve, assurance: AssuranceDefaults = .init(),
-        nodeAttestors: [any NodeAttestor] = [], logger: Logger
+        nodeAttestors: [any NodeAttestor] = [], upstream: UpstreamSettings? = nil, logger: Logger
     ) async throws -> Issuer {
         var configuration = IssuerConfiguration(
             trustDomain: try TrustDomain(trustDomain), databasePath: "\(folder)/store.db",
             keyFolder: "\(folder)/keys", serverIDPath: "\(folder)/server-id",
             adminSocket: try UnixSocketPath("\(folder)/admin.sock"),
             assurance: assurance, legacyAgents: legacyAgents)
+        configuration.upstream = upstream
         configuration.nodeAttestors = nodeAttestors.map { attestor in NodeAttestorPlan(attestor.type) { _ in attestor }
         }
         return try await Issuer(configuration, clock: clock, files: LocalFileSystem(), logger: logger)
@@ -162,6 +163,7 @@ struct Clients: Sendable {
     let declarations: any Mintmark_V1_Declarations.ClientProtocol
     let digestSets: any Mintmark_V1_DigestSets.ClientProtocol
     let templated: any Mintmark_V1_TemplatedSVIDs.ClientProtocol
+    let debug: any Spire_Api_Server_Debug_V1_Debug.ClientProtocol
 
     init(_ client: GRPCClient<some ClientTransport>) {
         entries = Spire_Api_Server_Entry_V1_Entry.Client(wrapping: client)
@@ -177,6 +179,7 @@ struct Clients: Sendable {
         declarations = Mintmark_V1_Declarations.Client(wrapping: client)
         digestSets = Mintmark_V1_DigestSets.Client(wrapping: client)
         templated = Mintmark_V1_TemplatedSVIDs.Client(wrapping: client)
+        debug = Spire_Api_Server_Debug_V1_Debug.Client(wrapping: client)
     }
 
     /// Asks to be let in.

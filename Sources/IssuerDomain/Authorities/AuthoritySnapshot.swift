@@ -1,7 +1,7 @@
-internal import Foundation
+package import Foundation
 internal import Platform
 package import SPIFFE
-internal import X509
+package import X509
 
 extension AuthorityKeeper {
     /// What issuance reads: one consistent view.
@@ -15,6 +15,8 @@ extension AuthorityKeeper {
         package let tainted: TaintedAuthorities
         /// IDs of X.509 authorities of servers whose SVIDs are to be replaced.
         package let spoiled: Set<String>
+        /// What vouches for the X.509 authority, from its issuer to the upstream's root; empty when it is a root itself.
+        package let above: [Certificate]
 
         /// How the authorities of this server stand.
         package func standing(_ kind: AuthorityRecord.Kind) -> AuthorityStanding {
@@ -33,6 +35,11 @@ package struct AuthorityStanding: Hashable, Sendable {
     package let active: AuthorityRecord
     package let prepared: AuthorityRecord?
     package let old: AuthorityRecord?
+
+    /// Whether a successor should have been prepared a good while ago.
+    package func isSuccessorOverdue(now: Date) -> Bool {
+        prepared == nil && AuthoritySchedule.isSuccessorOverdue(after: active, now: now)
+    }
 }
 
 /// The authorities of a bundle whose signatures are to be replaced.
@@ -86,7 +93,24 @@ extension AuthorityMaker {
             tainted: TaintedAuthorities(
                 certificates: Set(tainted.filter { $0.kind == .x509 }.map(\.publicDER)),
                 keyIDs: Set(tainted.filter { $0.kind == .jwt }.map(\.id))),
-            spoiled: try SpoiledAuthorities(records).all)
+            spoiled: try SpoiledAuthorities(records).all, above: try above(x509, in: records))
+    }
+
+    private func above(
+        _ authority: AuthorityRecord, in records: [AuthorityRecord]
+    ) throws(AuthorityError) -> [Certificate] {
+        guard let keyID = authority.upstreamKeyID else { return [] }
+        var above: [Certificate] = []
+        for der in authority.chain {
+            do { above.append(try DERConcatenation.certificate(in: der[...])) } catch {
+                throw .damaged(id: authority.id)
+            }
+        }
+        for root in records where root.kind == .x509 && root.origin == .upstream && root.state != .revoked {
+            guard try SpoiledAuthorities.keyID(of: root) == keyID else { continue }
+            return above + [try Self.certificate(of: root)]
+        }
+        return above
     }
 
     private func key(of record: AuthorityRecord) async throws(AuthorityError) -> any SigningKey {
