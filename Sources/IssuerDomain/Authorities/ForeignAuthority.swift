@@ -140,6 +140,7 @@ extension AuthorityDraft {
     ///   - missed: Since when each is missed, by ID.
     ///   - now: The time.
     ///   - server: Whose authorities these are.
+    /// - Throws: ``AuthorityRefusal``.
     mutating func drop(_ missed: [String: Date], now: Date, server: ServerID) throws(AuthorityRefusal) {
         for record in records where record.kind == .x509 && record.origin == .upstream {
             guard let since = missed[record.id], record.notAfter > now else { continue }

@@ -67,6 +67,8 @@ package enum DownstreamCertificate {
     /// (RFC 5280 §4.2.1.9).
     ///
     /// - Parameter way: From the direct issuer to the root.
+    /// - Returns: What the new one allows below itself.
+    /// - Throws: `pathLengthExhausted` or `lintFailed`.
     private static func constraints(below way: [Certificate]) throws(IssuanceError) -> BasicConstraints {
         let limits: [Int?]
         do { limits = try way.map { try pathLength(of: $0) } } catch let error as IssuanceError { throw error } catch {

@@ -1,11 +1,6 @@
-internal import Foundation
 internal import GRPCCore
-internal import IssuerAPIProtos
 internal import IssuerDomain
-internal import SPIFFE
-internal import SwiftASN1
 internal import Synchronization
-internal import X509
 
 /// Writes down what one call brings about, before its answer leaves.
 final class IssuanceRecorder: Sendable {

@@ -265,11 +265,12 @@ package struct Issuer: Sendable {
     /// Keeps authorities, the server's own SVID and the store in order until cancelled.
     private func tend() async throws {
         var lastLook = clock.now
-        let (upkeep, start) = (Upkeep(logger: logger), ContinuousClock.now)
+        let (upkeep, stopwatch) = (Upkeep(logger: logger), ContinuousClock())
+        let start = stopwatch.now
         var watch = ClockWatch(
             calendar: clock.now, time: .zero, patience: min(.seconds(600), configuration.authorities.lifetime))
         while true {
-            let mayForget = watch.isSettled(calendar: clock.now, time: start.duration(to: .now))
+            let mayForget = watch.isSettled(calendar: clock.now, time: start.duration(to: stopwatch.now))
             var looked = lastLook
             try await upkeep.round([
                 .init("authorities") {
