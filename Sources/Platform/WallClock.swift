@@ -1,6 +1,6 @@
 package import Foundation
 
-/// Wall time, because certificates expire by the calendar.
+/// Wall time, because certificates expire by the calendar, and the time that passes whatever the calendar says.
 ///
 /// Timeouts take `any Clock<Duration>`.
 package protocol WallClock: Sendable {
@@ -12,11 +12,12 @@ package protocol WallClock: Sendable {
     /// - Parameter deadline: When to return; at once if it has passed.
     /// - Throws: `CancellationError`.
     func sleep(until deadline: Date) async throws
-}
 
-extension WallClock {
-    /// Waits for a span of wall time.
-    package func sleep(for duration: Duration) async throws { try await sleep(until: now + duration.timeInterval) }
+    /// Waits for a span of time, no longer and no shorter when the calendar is set meanwhile.
+    ///
+    /// - Parameter duration: How long; returns at once for none.
+    /// - Throws: `CancellationError`.
+    func sleep(for duration: Duration) async throws
 }
 
 /// The machine's own clock.
@@ -33,6 +34,11 @@ package struct SystemWallClock: WallClock {
             guard rest > 0 else { return try Task.checkCancellation() }
             try await Task.sleep(for: .seconds(min(rest, longestNap)))
         }
+    }
+
+    package func sleep(for duration: Duration) async throws {
+        guard duration > .zero else { return try Task.checkCancellation() }
+        try await Task.sleep(for: duration, clock: .continuous)
     }
 }
 

@@ -16,6 +16,7 @@ extension SQLiteStore: AuthorityStore {
 
     package func apply(_ changes: [AuthorityChange]) async throws(StoreError) -> UInt64 {
         try await write { db in
+            try Self.refuseReturns(in: changes, db)
             // One kind may have one active authority: those that leave make room first.
             for change in changes { try Self.makeRoom(for: change, db) }
             for change in changes {
@@ -29,7 +30,24 @@ extension SQLiteStore: AuthorityStore {
                     try ChangeLog.append("authority", id, db)
                 }
             }
+            // A revocation must not be forgotten: a database from before it is noticed by this.
+            for change in changes {
+                guard case .put(let record) = change, record.state == .revoked else { continue }
+                _ = try SecurityRevision.raise(db)
+            }
             return try Self.sequence(db)
+        }
+    }
+
+    /// Refuses to bring back what was revoked.
+    private static func refuseReturns(in changes: [AuthorityChange], _ db: Database) throws {
+        for case .put(let record) in changes where record.state != .revoked {
+            let state = try String.fetchOne(
+                db, sql: "SELECT state FROM authorities WHERE kind = ? AND id = ?",
+                arguments: [record.kind.rawValue, record.id])
+            if state == AuthorityRecord.State.revoked.rawValue {
+                throw StoreError.failed(detail: "authority \(record.id) was revoked")
+            }
         }
     }
 
@@ -51,14 +69,15 @@ extension SQLiteStore: AuthorityStore {
         try db.execute(
             sql: """
                 INSERT INTO authorities (id, kind, state, origin, server_id, key_name, not_before, not_after,
-                    public_der, chain, upstream_key_id)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    public_der, chain, upstream_key_id, publisher)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 ON CONFLICT (kind, id) DO UPDATE SET state = excluded.state, server_id = excluded.server_id
                 """,
             arguments: [
                 record.id, record.kind.rawValue, record.state.rawValue, origin.name, origin.serverID, origin.keyName,
                 record.notBefore.unixSeconds, record.notAfter.unixSeconds, Data(record.publicDER),
                 ListColumn.text(record.chain.map { Data($0).base64EncodedString() }), record.upstreamKeyID,
+                record.publisher,
             ])
     }
 
@@ -75,7 +94,8 @@ extension SQLiteStore: AuthorityStore {
             chain: try columns.list("chain") { text in
                 guard let der = Data(base64Encoded: text) else { throw StoreError.corrupt(detail: "no base64") }
                 return Array(der)
-            }, upstreamKeyID: try columns.optionalText("upstream_key_id"))
+            }, upstreamKeyID: try columns.optionalText("upstream_key_id"),
+            publisher: try columns.optionalText("publisher"))
         guard record.isSound else { throw .corrupt(detail: "authorities.state does not go with the origin") }
         return record
     }

@@ -96,6 +96,7 @@ enum Schema {
         registerAccess(in: &migrator)
         registerFederation(&migrator)
         registerAgentStatus(&migrator)
+        registerPublishers(&migrator)
         return migrator
     }
 }

@@ -11,8 +11,8 @@ struct DiskMaterial {
     /// From the certificate to just below a root, both left out.
     let intermediates: [Certificate]
     let roots: [Certificate]
-    /// When the first certificate on the way to the root ends, root included.
-    let end: Date
+    /// From the certificate's issuer to the root, which is the last; empty when the certificate is a root.
+    let above: [Certificate]
 
     /// Reads and judges what files hold.
     ///
@@ -42,7 +42,8 @@ struct DiskMaterial {
             }
             roots = [own]
         }
-        (intermediates, end) = try Self.way(from: chain, to: roots, now: now)
+        (intermediates, above) = try Self.way(from: chain, to: roots, now: now)
+        try Self.judgePathLength(of: [own] + above)
     }
 
     /// What may sign another authority now.
@@ -55,20 +56,35 @@ struct DiskMaterial {
             throw .refused(
                 detail: "the certificate has expired on \(certificate.notValidAfter.formatted(.iso8601))")
         }
-        if case .isCertificateAuthority(.some(0))? = try? certificate.extensions.basicConstraints {
-            throw .refused(detail: "the certificate may have no authority below it (path length 0)")
+    }
+
+    /// What everything on the way to the root must allow: one more authority below the first.
+    private static func judgePathLength(of way: [Certificate]) throws(UpstreamError) {
+        var depth = 0
+        for certificate in way {
+            if let limit = pathLength(of: certificate), limit <= depth {
+                let name = depth == 0 ? "the certificate" : "'\(certificate.subject)' above the certificate"
+                throw .refused(detail: "\(name) may have no authority below it (path length \(limit))")
+            }
+            depth += 1
         }
+    }
+
+    /// How many authorities may follow one; nil for any number.
+    private static func pathLength(of certificate: Certificate) -> Int? {
+        guard case .isCertificateAuthority(let limit)? = try? certificate.extensions.basicConstraints else {
+            return nil
+        }
+        return limit
     }
 
     /// Follows signatures from the first certificate to a root.
     private static func way(
         from chain: [Certificate], to roots: [Certificate], now: Date
-    ) throws(UpstreamError) -> (intermediates: [Certificate], end: Date) {
+    ) throws(UpstreamError) -> (intermediates: [Certificate], above: [Certificate]) {
         var way: [Certificate] = []
-        var end = Date.distantFuture
         for (position, certificate) in chain.enumerated() {
-            end = min(end, certificate.notValidAfter)
-            if roots.contains(certificate) { return (way, end) }
+            if roots.contains(certificate) { return (way, position == 0 ? [] : way + [certificate]) }
             if position > 0 { way.append(certificate) }
             let isLast = position + 1 == chain.count
             let issuer = (isLast ? roots : [chain[position + 1]]).first { issuer in
@@ -81,9 +97,9 @@ struct DiskMaterial {
                         ? "the chain of the certificate file does not lead to a valid root of the bundle file"
                         : "certificate \(position + 1) of the certificate file is not signed by a valid next one")
             }
-            end = min(end, issuer.notValidAfter)
+            if isLast { return (way, way + [issuer]) }
         }
-        return (way, end)
+        return (way, way)
     }
 
     private static func isSelfSigned(_ certificate: Certificate) -> Bool {

@@ -54,10 +54,11 @@ package struct DiskUpstream: UpstreamAuthority {
         var entropy = entropy
         let signed: Certificate
         do throws(IssuanceError) {
-            signed = try DownstreamCertificate.sign(
-                SigningRequest(der: request), for: trustDomain, under: material.certificate, key: material.key,
-                lifetime: lifetime, end: material.end, now: now, using: &entropy
-            ).certificate
+            let request = try SigningRequest(der: request)
+            let answer = try DownstreamCertificate.sign(
+                request, for: trustDomain, under: material.certificate, key: material.key, above: material.above,
+                lifetime: lifetime, isDefault: false, end: nil, ceilings: [], now: now, using: &entropy)
+            signed = answer.certificate
         } catch { throw .refused(detail: "\(error)") }
         let isRoot = material.roots.contains(material.certificate)
         let chain = [signed] + (isRoot ? [] : [material.certificate] + material.intermediates)

@@ -18,7 +18,7 @@ GOOD = {
         "ca_ttl": "24h",
         "x509_svid_ttl": "1h",
         "jwt_svid_ttl": "5m",
-        "agent_ttl": "1h",
+        "agent_ttl": "3h",
         "ca_key_type": "ec-p256",
         "jwt_key_type": "rsa-2048",
         "jwt_issuer": "https://issuer.example",

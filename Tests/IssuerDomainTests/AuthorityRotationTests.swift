@@ -162,26 +162,67 @@ struct AuthorityRotationTests {
         #expect(test.keeper.snapshot.standing(.x509).old?.id == before)
     }
 
-    @Test("A clock set back below the authority signs nothing, changes nothing, and goes on when it is right again")
-    func stepsBack() async throws {
+    @Test(
+        "A clock set back below the authorities replaces them at once, also by a restart", arguments: [1.0, 24, 10_000])
+    func stepsBack(hours: Double) async throws {
         let test = try await TestIssuer()
-        let before = test.keeper.snapshot.records
-        for hours in [1.0, 24, 10_000, 500_000] {
-            let earlier = Given.start - hours * 3600
-            #expect(try await !test.keeper.tend(now: earlier, using: SeededEntropy(5)))
-            var entropy = SeededEntropy(6)
-            #expect(throws: IssuanceError.clockBeforeAuthority(now: earlier, start: Given.start - 10)) {
-                try test.issuer.jwtSVID(
-                    id: Given.id("/web"), audience: ["a"], asked: nil, now: earlier, using: &entropy)
-            }
-            await #expect(throws: AuthorityError.clockBeforeAuthority(now: earlier, start: Given.start - 10)) {
-                try await TestIssuer(store: test.store, keys: test.keys, now: earlier)
-            }
+        let old = test.keeper.snapshot
+        let earlier = Given.start - hours * 3600
+        let restarted = try await TestIssuer(store: test.store, keys: test.keys, now: earlier, seed: 6)
+        try await test.keeper.tend(now: earlier, using: SeededEntropy(5))
+        for issuer in [test, restarted] {
+            var watch = Watch()
+            try watch.issue(by: issuer, now: earlier)
+            try watch.verify(by: issuer, now: earlier)
+            #expect(issuer.keeper.snapshot.bundle.x509.authorities.contains(old.x509.certificate))
         }
-        #expect(test.keeper.snapshot.records == before)
+        // Right again, whatever was made meanwhile.
+        for now in [Given.start + 60, Given.start + 3600] {
+            try await test.keeper.tend(now: now, using: SeededEntropy(UInt64(now.timeIntervalSince1970)))
+            var watch = Watch()
+            try watch.issue(by: test, now: now)
+            try watch.verify(by: test, now: now)
+        }
+    }
+
+    @Test("A clock that was ahead at the start and is put right leaves what was good, with its keys, and signs on")
+    func aheadThenBack() async throws {
+        let first = try await TestIssuer()
+        let good = first.keeper.snapshot
         var watch = Watch()
-        try watch.issue(by: test, now: Given.start + 60)
-        try watch.verify(by: test, now: Given.start + 60)
+        try watch.issue(by: first, now: Given.start)
+        let ahead = Given.start + 400 * Given.day
+        let test = try await TestIssuer(store: first.store, keys: first.keys, now: ahead, seed: 2)
+        try await test.keeper.tend(now: ahead + 10, mayForget: false, using: SeededEntropy(3))
+        #expect(test.keeper.snapshot.x509.record.notBefore > Given.start)
+        let now = Given.start + 10
+        let early = try await test.keeper.prepare(.x509, now: ahead + 10, using: SeededEntropy(9))
+        await #expect(throws: AuthorityError.notAllowed(.early(id: early.id))) {
+            try await test.keeper.activate(.x509, id: early.id, now: now)
+        }
+        for issuer in [
+            test, try await TestIssuer(store: first.store, keys: first.keys, now: now, seed: 4),
+        ] {
+            try await issuer.keeper.tend(now: now, using: SeededEntropy(5))
+            try watch.issue(by: issuer, now: now)
+            try watch.verify(by: issuer, now: now)
+            #expect(issuer.keeper.snapshot.bundle.x509.authorities.contains(good.x509.certificate))
+            #expect(issuer.keeper.snapshot.bundle.jwt.authorities[good.jwt.keyID] != nil)
+        }
+        #expect(try await first.keys.names().contains(try #require(good.x509.record.keyName)))
+    }
+
+    @Test("A calendar that was set is not believed until it has gone with the time for a while")
+    func clockWatch() {
+        var watch = ClockWatch(calendar: Given.start, time: .zero, patience: .seconds(600))
+        #expect(!watch.isSettled(calendar: Given.start + 10, time: .seconds(10)), "nothing is known at the start")
+        #expect(watch.isSettled(calendar: Given.start + 600, time: .seconds(600)))
+        for step in [Given.day * 400, -Given.day * 400] {
+            var watch = watch
+            #expect(!watch.isSettled(calendar: Given.start + 610 + step, time: .seconds(610)))
+            #expect(!watch.isSettled(calendar: Given.start + 1209 + step, time: .seconds(1209)))
+            #expect(watch.isSettled(calendar: Given.start + 1211 + step, time: .seconds(1211)))
+        }
     }
 
     @Test("A virtual machine restored to an older state makes new authorities and names the keys it cannot place")

@@ -105,9 +105,17 @@ struct AuthorityScheduleTests {
         #expect(schedule.decide(records, now: at(30)) == [.retire(id: "a"), .activate(id: "b")])
     }
 
-    @Test("A clock before the authority changes nothing")
+    @Test("What has not begun was made by a clock that was ahead: it is retired, and another one signs")
     func before() {
-        #expect(schedule.decide([record("a", .active)], now: at(-1000)).isEmpty)
+        let (active, prepared) = (record("a", .active), record("b", .prepared))
+        #expect(schedule.decide([active], now: at(-1000)) == [.retire(id: "a"), .create(.active)])
+        #expect(
+            schedule.decide([active, prepared], now: at(-1)) == [.retire(id: "a"), .retire(id: "b"), .create(.active)])
+        #expect(
+            schedule.decide([record("c", .active, from: -20), prepared], now: at(-1)) == [
+                .retire(id: "b"), .create(.prepared),
+            ])
+        #expect(schedule.decide([active], now: Given.start - 1).isEmpty)
     }
 
     @Test(

@@ -10,6 +10,36 @@ import Testing
 struct EntryIndexTests {
     private static let agent = "/spire/agent/one"
 
+    @Test("A permission lasts as long as the longest way up to the agent, which ends with the first entry on it")
+    func permissions() throws {
+        let agent = AttestedAgent(
+            id: try Given.id("/spire/agent/one"), attestationType: "test", serial: "1", expiresAt: Given.start + 9999,
+            selectors: try Given.selectors(["test:rack:1"]), canReattest: true)
+        func entry(_ path: String, _ parent: String, _ selectors: [String], end: TimeInterval?) throws -> Entry {
+            var contents = try Given.contents(path, parent: parent, selectors: selectors)
+            contents.expiresAt = end.map { Given.start + $0 }
+            return Entry(
+                id: "\(path) \(parent) \(end ?? 0)", contents: contents, revision: 1, createdAt: Given.start)
+        }
+        let web = try entry("/web", "/group", ["unix:uid:1"], end: 5)
+        let steps: [(Entry, Date?)] = [
+            (web, nil),
+            (try entry("/group", "/rack", ["unix:uid:1"], end: 300), nil),
+            (try entry("/rack", "/spire/server", ["test:rack:1"], end: 60), Given.start + 60),
+            (try entry("/rack", "/spire/server", ["test:rack:1"], end: 90), Given.start + 90),
+            (try entry("/group", "/nobody", ["unix:uid:1"], end: nil), Given.start + 90),
+            (try entry("/rack", "/spire/agent/one", ["unix:uid:1"], end: 400), Given.start + 300),
+            (try entry("/nobody", "/spire/agent/one", ["unix:uid:1"], end: nil), .distantFuture),
+        ]
+        var held: [Entry] = []
+        for (entry, end) in steps {
+            held.append(entry)
+            let index = EntryIndex(entries: held)
+            #expect(index.permission(of: agent, for: web, now: Given.start) == end)
+            #expect(index.isAuthorized(agent, for: web, now: Given.start) == (end != nil))
+        }
+    }
+
     @Test("An entry is found by ID, by key and by its agent")
     func finds() throws {
         let entry = try Sample.entry("a")

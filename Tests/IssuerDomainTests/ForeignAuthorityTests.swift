@@ -38,19 +38,19 @@ struct ForeignAuthorityTests {
     func twice() async throws {
         let test = try await TestIssuer()
         let key = try Self.jwt("k")
-        try await test.keeper.publish(key, now: Given.start)
+        try await test.keeper.publish(key, by: Given.id("/below"), now: Given.start)
         let sequence = test.keeper.snapshot.bundle.sequence
-        try await test.keeper.publish(key, now: Given.start)
+        try await test.keeper.publish(key, by: Given.id("/below"), now: Given.start)
         #expect(test.keeper.snapshot.bundle.sequence == sequence)
         await #expect(throws: AuthorityError.notAllowed(.idTaken(id: "k"))) {
-            try await test.keeper.publish(try Self.jwt("k"), now: Given.start)
+            try await test.keeper.publish(try Self.jwt("k"), by: Given.id("/below"), now: Given.start)
         }
         let own = test.keeper.snapshot.jwt.keyID
         await #expect(throws: AuthorityError.notAllowed(.idTaken(id: own))) {
-            try await test.keeper.publish(try Self.jwt(own), now: Given.start)
+            try await test.keeper.publish(try Self.jwt(own), by: Given.id("/below"), now: Given.start)
         }
         let x509 = test.keeper.snapshot.x509.record.id
-        try await test.keeper.publish(try Self.jwt(x509), now: Given.start)
+        try await test.keeper.publish(try Self.jwt(x509), by: Given.id("/below"), now: Given.start)
         #expect(test.keeper.snapshot.x509.record.state == .active, "a key ID says nothing about X.509 authorities")
         let certificate = test.keeper.snapshot.x509.certificate
         try await test.keeper.append([try ForeignAuthority(x509: certificate.derBytes())])
@@ -64,7 +64,7 @@ struct ForeignAuthorityTests {
         await #expect(throws: AuthorityError.notAllowed(.isRevoked(id: old.id))) {
             try await test.keeper.publish(
                 try ForeignAuthority(jwtKeyID: old.id, der: old.publicDER, notAfter: nil, now: Given.start),
-                now: Given.start)
+                by: Given.id("/below"), now: Given.start)
         }
         #expect(test.keeper.snapshot.bundle.jwt.authorities[old.id] == nil)
     }
@@ -112,6 +112,49 @@ struct ForeignAuthorityTests {
             try await test.keeper.append([try Self.jwt("one more")])
         }
         #expect(test.keeper.snapshot.bundle.jwt.authorities.count == ForeignAuthority.limit + 1)
+    }
+
+    @Test("A server below publishes a few keys and no more, for a while and no longer")
+    func publishers() async throws {
+        let test = try await TestIssuer()
+        for number in 0..<ForeignAuthority.limitOfPublisher {
+            try await test.keeper.publish(try Self.jwt("k\(number)"), by: Given.id("/below"), now: Given.start)
+        }
+        await #expect(throws: AuthorityError.notAllowed(.tooMany(limit: ForeignAuthority.limitOfPublisher))) {
+            try await test.keeper.publish(try Self.jwt("more"), by: Given.id("/below"), now: Given.start)
+        }
+        try await test.keeper.publish(try Self.jwt("other"), by: Given.id("/other"), now: Given.start)
+        let latest = Given.start + 600
+        for end in [nil, .distantFuture, latest + 1, latest - 1] as [Date?] {
+            let key = try ForeignAuthority(
+                jwtKeyID: "k", der: Array(P256.Signing.PrivateKey().publicKey.derRepresentation), notAfter: end,
+                latest: latest, now: Given.start)
+            let other = try await TestIssuer()
+            try await other.keeper.publish(key, by: Given.id("/below"), now: Given.start)
+            let record = try #require(other.keeper.snapshot.records.first { $0.id == "k" })
+            #expect(record.notAfter == (end == latest - 1 ? latest - 1 : latest))
+        }
+    }
+
+    @Test("What came from below or from an admin can be tainted and revoked, and does not come back")
+    func revoked() async throws {
+        let test = try await TestIssuer()
+        let root = try ForeignAuthority(x509: TestCA(commonName: "added").certificate.derBytes())
+        let (added, published) = (try Self.jwt("added"), try Self.jwt("published"))
+        try await test.keeper.append([root, added])
+        try await test.keeper.publish(published, by: Given.id("/below"), now: Given.start)
+        let additions = test.keeper.snapshot.records.filter(\.isAddition)
+        #expect(additions.count == 3)
+        for record in additions {
+            _ = try await test.keeper.taint(record.kind, id: record.id)
+            _ = try await test.keeper.revoke(record.kind, id: record.id)
+        }
+        #expect(test.keeper.snapshot.bundle.x509.authorities.count == 1)
+        #expect(test.keeper.snapshot.bundle.jwt.authorities.count == 1)
+        await #expect(throws: AuthorityError.notAllowed(.isRevoked(id: "published"))) {
+            try await test.keeper.publish(published, by: Given.id("/below"), now: Given.start)
+        }
+        await #expect(throws: AuthorityError.self) { try await test.keeper.append([root]) }
     }
 
     private static func jwt(_ id: String, notAfter: Date? = nil) throws -> ForeignAuthority {

@@ -81,6 +81,7 @@ final class MemoryKeyStore: SigningKeyStore {
     private struct State {
         var keys: [String: SoftwareSigningKey] = [:]
         var failure: KeyStoreError?
+        var deletionFailure: KeyStoreError?
     }
 
     private let state = Mutex(State())
@@ -88,6 +89,8 @@ final class MemoryKeyStore: SigningKeyStore {
     var outlivesProcess: Bool { true }
 
     func fail(with failure: KeyStoreError?) { state.withLock { $0.failure = failure } }
+
+    func failDeletion(with failure: KeyStoreError?) { state.withLock { $0.deletionFailure = failure } }
 
     func generate(_ name: String, type: SigningKeyType) async throws(KeyStoreError) -> any SigningKey {
         let key = try SoftwareSigningKey(generating: type)
@@ -105,5 +108,10 @@ final class MemoryKeyStore: SigningKeyStore {
 
     func names() async throws(KeyStoreError) -> [String] { state.withLock { $0.keys.keys.sorted() } }
 
-    func delete(_ name: String) async throws(KeyStoreError) { state.withLock { $0.keys[name] = nil } }
+    func delete(_ name: String) async throws(KeyStoreError) {
+        try state.withLock { state throws(KeyStoreError) in
+            if let failure = state.deletionFailure { throw failure }
+            state.keys[name] = nil
+        }
+    }
 }

@@ -19,8 +19,12 @@ struct LifetimeAdviceTests {
         let svids = SVIDIssuer.Settings(
             x509TTL: .seconds(14_401), jwtTTL: .seconds(14_400), agentTTL: .seconds(86_400))
         let advice = LifetimeAdvice.all(about: svids, under: .init())
-        #expect(advice.map(\.setting) == ["x509_svid_ttl", "agent_ttl"])
-        #expect(advice.allSatisfy { $0.longest == .seconds(14_400) })
+        #expect(advice.map(\.setting) == ["x509_svid_ttl", "jwt_svid_ttl", "agent_ttl"])
+        #expect(advice.map(\.longest) == [.seconds(6480), .seconds(6480), .seconds(14_400)])
+        let hour = SVIDIssuer.Settings(x509TTL: .seconds(3600), agentTTL: .seconds(3600))
+        let cut = LifetimeAdvice.all(about: hour, under: .init())
+        #expect(cut.map(\.setting) == ["x509_svid_ttl"], "a node's own SVID is half over when it renews")
+        #expect(cut.first.map { "\($0)" }?.contains("45% of agent_ttl") == true)
         #expect(advice.first.map { "\($0)" }?.contains("x509_svid_ttl of 14401 s") == true)
     }
 

@@ -211,20 +211,94 @@ struct UpstreamAuthorityTests {
         #expect(keeper.snapshot.x509.record.id != old)
         #expect(keeper.snapshot.bundle.x509.authorities.count == 2)
         _ = try issue(by: test, now: now)
+        let later = now + 120
         try await keeper.adopt(
-            UpstreamTrust(roots: [UpstreamRoot(certificate: try upstream.root.certificate.derBytes())]), now: now)
+            UpstreamTrust(roots: [UpstreamRoot(certificate: try upstream.root.certificate.derBytes())]), now: later)
+        #expect(try await !keeper.tend(now: later, using: SeededEntropy(7)), "one rotation is enough")
+        #expect(try await keeper.tend(now: later + 60, using: SeededEntropy(8)))
         #expect(keeper.snapshot.bundle.x509.authorities == [upstream.root.certificate])
-        #expect(try await !keeper.tend(now: now, using: SeededEntropy(7)), "one rotation is enough")
     }
 
-    @Test("A root that the upstream drops without a taint stays while authorities under it may sign")
+    @Test("A root that the upstream drops without a word is left at once, and revoked when nothing signs under it")
     func dropped() async throws {
         let upstream = try FakeUpstream(depth: 1)
         let test = try await TestIssuer(upstream: upstream)
-        let old = upstream.root.certificate
+        let (keeper, now) = (test.keeper, Given.start + 3600)
+        let (old, signer) = (upstream.root.certificate, keeper.snapshot.x509.record.id)
         try upstream.rotate(keepingOld: false)
-        try await test.keeper.adopt(UpstreamTrust(roots: upstream.roots), now: Given.start)
-        #expect(Set(test.keeper.snapshot.bundle.x509.authorities) == [old, upstream.root.certificate])
+        upstream.failure = .unavailable(detail: "away")
+        try await keeper.adopt(UpstreamTrust(roots: upstream.roots), now: now)
+        #expect(Set(keeper.snapshot.bundle.x509.authorities) == [old, upstream.root.certificate])
+        #expect(keeper.snapshot.tainted.certificates == [try old.derBytes()])
+        #expect(keeper.snapshot.spoiled == [signer], "everything under it is replaced")
+        // As long as it signs for want of another, it is not taken away from under everybody.
+        await #expect(throws: AuthorityError.self) { try await keeper.tend(now: now + 600, using: SeededEntropy(5)) }
+        #expect(keeper.snapshot.bundle.x509.authorities.contains(old))
+        upstream.failure = nil
+        try await keeper.tend(now: now + 610, using: SeededEntropy(6))
+        #expect(keeper.snapshot.x509.record.id != signer)
+        try await keeper.tend(now: now + 620, using: SeededEntropy(7))
+        #expect(keeper.snapshot.bundle.x509.authorities == [upstream.root.certificate])
+        _ = try issue(by: test, now: now + 620)
+    }
+
+    @Test("An older answer that lacks the root of a new certificate takes nothing away")
+    func overtaken() async throws {
+        let upstream = try FakeUpstream(depth: 1)
+        let test = try await TestIssuer(upstream: upstream)
+        let before = UpstreamTrust(roots: upstream.roots)
+        let now = Given.start + 13 * 3600
+        try upstream.rotate()
+        try await test.keeper.tend(now: now, using: SeededEntropy(5))
+        try await test.keeper.adopt(before, now: now + 5)
+        #expect(test.keeper.snapshot.tainted.certificates.isEmpty)
+        try await test.keeper.adopt(before, now: now + 500)
+        #expect(test.keeper.snapshot.tainted.certificates.count == 1, "much later it is news")
+    }
+
+    @Test("JWT keys that the upstream drops are dropped, and own keys that it lost are published again")
+    func lostKeys() async throws {
+        let theirs = UpstreamJWTKey(
+            keyID: "theirs", publicDER: Array(P256.Signing.PrivateKey().publicKey.derRepresentation),
+            notAfter: Given.start + 365 * Given.day)
+        let upstream = try FakeUpstream(depth: 1)
+        upstream.jwtKeys = [theirs]
+        let test = try await TestIssuer(upstream: upstream)
+        let own = test.keeper.snapshot.jwt.keyID
+        #expect(test.keeper.snapshot.bundle.jwt.authorities.count == 2)
+        upstream.announce(UpstreamTrust(roots: upstream.roots, jwtKeys: upstream.jwtKeys))
+        upstream.jwtKeys = []
+        upstream.announce(UpstreamTrust(roots: upstream.roots, jwtKeys: []))
+        upstream.finish()
+        await test.keeper.followUpstream(
+            clock: ManualClock(Given.start), using: SeededEntropy(5), logger: test.logs.logger())
+        #expect(Array(test.keeper.snapshot.bundle.jwt.authorities.keys) == [own])
+        #expect(upstream.jwtKeys?.map(\.keyID) == [own])
+    }
+
+    @Test(
+        "A root that nothing here stands under can be tainted and revoked, and so can authorities of before the upstream"
+    )
+    func strayRoots() async throws {
+        let before = try await TestIssuer()
+        let old = before.keeper.snapshot.x509.record.id
+        let upstream = try FakeUpstream(depth: 1)
+        let stray = try TestCA(commonName: "stray") { $0.validity = Given.start - 60..<Given.start + 60 * Given.day }
+        let later = Given.start + 21 * 3600
+        let test = try await TestIssuer(store: before.store, keys: before.keys, now: later, upstream: upstream, seed: 2)
+        let keeper = test.keeper
+        try await keeper.adopt(
+            UpstreamTrust(roots: upstream.roots + [UpstreamRoot(certificate: try stray.certificate.derBytes())]),
+            now: later)
+        let id = try keyID(of: stray)
+        #expect(try await keeper.taintUpstream(keyID: id) == id)
+        #expect(try await keeper.revokeUpstream(keyID: id) == id)
+        #expect(!keeper.snapshot.bundle.x509.authorities.contains(stray.certificate))
+        let next = try await keeper.prepare(.x509, now: later, using: SeededEntropy(3))
+        _ = try await keeper.activate(.x509, id: next.id, now: later)
+        _ = try await keeper.taint(.x509, id: old)
+        _ = try await keeper.revoke(.x509, id: old)
+        #expect(keeper.snapshot.records.contains { $0.id == old && $0.state == .revoked })
     }
 
     @Test("What the upstream announces is followed until its stream ends")

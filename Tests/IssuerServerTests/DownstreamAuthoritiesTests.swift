@@ -50,6 +50,29 @@ struct DownstreamAuthoritiesTests {
     }
 
     @Test(
+        "An authority ends with the last entry that permits it, and lives as long as the entry says where nobody asks")
+    func entryEnd() async throws {
+        try await TestServer.run { server in
+            try await presentWorkload(server, isDownstream: true, expiresAt: 1_800_000_060)
+            for ttl in [0, 600] as [Int32] { #expect(try await end(server, ttl: ttl) == 1_800_000_060) }
+            var other = Spire_Api_Types_Entry.example("/below", parent: .example("/other"))
+            other.downstream = true
+            other.expiresAt = 1_800_000_900
+            other.x509SvidTtl = 300
+            _ = try await server.create([other])
+            #expect(try await end(server, ttl: 0) == 1_800_000_300)
+            #expect(try await end(server, ttl: 600) == 1_800_000_600)
+            #expect(try await end(server, ttl: 6000) == 1_800_000_900)
+        }
+    }
+
+    private func end(_ server: TestServer, ttl: Int32) async throws -> Int64 {
+        let answer = try await ask(server, ttl: ttl)
+        let own = try DERConcatenation.certificate(in: Array(try #require(answer.caCertChain.first))[...])
+        return own.notValidAfter.unixSeconds
+    }
+
+    @Test(
         "Nobody else gets one: no admin, no stranger, no agent, no workload of another entry, and none of one that is over"
     )
     func refuses() async throws {

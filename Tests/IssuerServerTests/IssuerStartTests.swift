@@ -1,4 +1,5 @@
 import Bootstrap
+import Crypto
 import Foundation
 import IssuerAPIProtos
 import IssuerDomain
@@ -9,6 +10,7 @@ import Synchronization
 import SwiftProtobuf
 import TestSupport
 import Testing
+import X509
 
 @Suite("Starting an issuer")
 struct IssuerStartTests {
@@ -64,14 +66,50 @@ struct IssuerStartTests {
         }
     }
 
-    @Test("A clock before the authorities stops the start, with the clock as the thing to look at")
+    @Test("A clock before the authorities is warned of, and the issuer starts with others")
     func clockBefore() async throws {
         try await TemporaryFolder.use { folder in
             try await begin(in: folder)
-            let failure = try await failure(in: folder, clock: ManualClock(TestServer.start - 3600))
-            #expect(failure.status == .refused)
-            #expect(failure.message.contains("clock"))
-            #expect(failure.hint?.contains("timedatectl") == true)
+            try await TestServer.run(in: folder, clock: ManualClock(TestServer.start - 3600)) { server in
+                #expect(server.issuer.bundle.x509.authorities.count == 2)
+                #expect(server.logs.messages(from: .warning).contains { $0.hasPrefix("clock is before") })
+                _ = try await server.joinAndPresent()
+            }
+        }
+    }
+
+    @Test("An upstream that is away for longer than the server's own SVID lives keeps nothing else from its turn")
+    func upstreamAway() async throws {
+        try await TemporaryFolder.use { folder in
+            let ca = try TestCA { $0.validity = TestServer.start - 60..<TestServer.start + 400 * 86_400 }
+            let (certificates, key) = ("\(folder)/ca.pem", "\(folder)/ca.key")
+            let der = Data(try ca.certificate.derBytes())
+            let lines = der.base64EncodedString(options: [.lineLength64Characters, .endLineWithLineFeed])
+            try "-----BEGIN CERTIFICATE-----\n\(lines)\n-----END CERTIFICATE-----\n".write(
+                toFile: certificates, atomically: true, encoding: .utf8)
+            try ca.key.pemRepresentation.write(toFile: key, atomically: true, encoding: .utf8)
+            let clock = ManualClock(TestServer.start)
+            try await TestServer.run(
+                in: folder, clock: clock, upstream: .disk(certificates: certificates, key: key, roots: nil)
+            ) {
+                server in
+                try FileManager.default.removeItem(atPath: certificates)
+                let token = try await server.admin.agents.createJoinToken(.with { $0.ttl = 60 })
+                #expect(!token.value.isEmpty)
+                // Past half of the authority's life, and past the end of the SVID that it began with.
+                clock.advance(by: .seconds(13 * 3600))
+                let renewed = clock.now + 60
+                for _ in 0..<100 {
+                    let chain = try await server.admin.debug.getInfo(.init()).svidChain
+                    if let end = chain.first?.expiresAt, end > renewed.unixSeconds { break }
+                    try await Task.sleep(for: .milliseconds(50))
+                    clock.advance(by: .seconds(10))
+                }
+                let chain = try await server.admin.debug.getInfo(.init()).svidChain
+                #expect(try #require(chain.first).expiresAt > renewed.unixSeconds)
+                let failed = server.logs.records.filter { $0.message == "upkeep failed and will be tried again" }
+                #expect(Set(failed.compactMap { $0.metadata["upkeep.step"]?.description }) == ["authorities"])
+            }
         }
     }
 

@@ -48,12 +48,12 @@ struct TestServer: Sendable {
     static func run(
         in folder: String, clock: ManualClock, legacyAgents: LegacyAgentPolicy = .serve,
         assurance: AssuranceDefaults = .init(), nodeAttestors: [any NodeAttestor] = [], patience: Duration? = nil,
-        _ body: @Sendable (TestServer) async throws -> Void
+        upstream: UpstreamSettings? = nil, _ body: @Sendable (TestServer) async throws -> Void
     ) async throws {
         let logs = LogCollector()
         let issuer = try await open(
             folder, clock: clock, legacyAgents: legacyAgents, assurance: assurance, nodeAttestors: nodeAttestors,
-            patience: patience, logger: logs.logger())
+            patience: patience, upstream: upstream, logger: logs.logger())
         defer { issuer.close() }
         let (inProcess, peer) = (InProcessTransport(), EmbeddedPeer())
         let services = ServiceGroup(
@@ -83,13 +83,15 @@ struct TestServer: Sendable {
     static func open(
         _ folder: String, trustDomain: String = "example.org", clock: ManualClock,
         legacyAgents: LegacyAgentPolicy = .serve, assurance: AssuranceDefaults = .init(),
-        nodeAttestors: [any NodeAttestor] = [], patience: Duration? = nil, logger: Logger
+        nodeAttestors: [any NodeAttestor] = [], patience: Duration? = nil, upstream: UpstreamSettings? = nil,
+        logger: Logger
     ) async throws -> Issuer {
         var configuration = IssuerConfiguration(
             trustDomain: try TrustDomain(trustDomain), databasePath: "\(folder)/store.db",
             keyFolder: "\(folder)/keys", serverIDPath: "\(folder)/server-id",
             adminSocket: try UnixSocketPath("\(folder)/admin.sock"),
             assurance: assurance, legacyAgents: legacyAgents)
+        configuration.upstream = upstream
         configuration.nodeAttestors = nodeAttestors.map { attestor in NodeAttestorPlan(attestor.type) { _ in attestor }
         }
         if let patience { configuration.attestationPatience = patience }
@@ -164,6 +166,7 @@ struct Clients: Sendable {
     let declarations: any Mintmark_V1_Declarations.ClientProtocol
     let digestSets: any Mintmark_V1_DigestSets.ClientProtocol
     let templated: any Mintmark_V1_TemplatedSVIDs.ClientProtocol
+    let debug: any Spire_Api_Server_Debug_V1_Debug.ClientProtocol
 
     init(_ client: GRPCClient<some ClientTransport>) {
         entries = Spire_Api_Server_Entry_V1_Entry.Client(wrapping: client)
@@ -179,6 +182,7 @@ struct Clients: Sendable {
         declarations = Mintmark_V1_Declarations.Client(wrapping: client)
         digestSets = Mintmark_V1_DigestSets.Client(wrapping: client)
         templated = Mintmark_V1_TemplatedSVIDs.Client(wrapping: client)
+        debug = Spire_Api_Server_Debug_V1_Debug.Client(wrapping: client)
     }
 
     /// Asks to be let in.

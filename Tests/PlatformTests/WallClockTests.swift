@@ -1,5 +1,6 @@
 import Foundation
 import Platform
+import Synchronization
 import TestSupport
 import Testing
 
@@ -42,6 +43,9 @@ struct SystemWallClockTests {
         let deadline = clock.now + 0.01
         try await clock.sleep(until: deadline)
         #expect(clock.now >= deadline)
+        let start = ContinuousClock.now
+        try await clock.sleep(for: .milliseconds(10))
+        #expect(start.duration(to: .now) >= .milliseconds(10))
     }
 }
 
@@ -56,6 +60,34 @@ struct ManualClockTests {
         #expect(clock.now == start + 10)
         clock.advance(by: .seconds(-20))
         #expect(clock.now == start - 10)
+    }
+
+    @Test("a wait for a span goes on however the clock is set, and one for an instant waits for the instant")
+    func spans() async throws {
+        let clock = ManualClock()
+        let span = Mutex(false)
+        let instant = Mutex(false)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                try await clock.sleep(for: .seconds(10))
+                span.withLock { $0 = true }
+            }
+            group.addTask {
+                try await clock.sleep(until: CertificateRecipe.now + 10)
+                instant.withLock { $0 = true }
+            }
+            try await Task.sleep(for: .milliseconds(100))
+            clock.set(by: .seconds(-3600))
+            for _ in 0..<50 where !span.withLock({ $0 }) {
+                clock.advance(by: .seconds(10))
+                try await Task.sleep(for: .milliseconds(10))
+            }
+            #expect(span.withLock { $0 })
+            #expect(!instant.withLock { $0 })
+            clock.set(by: .seconds(7200))
+            try await group.waitForAll()
+        }
+        #expect(instant.withLock { $0 })
     }
 
     @Test("ends a sleep when its task is cancelled")

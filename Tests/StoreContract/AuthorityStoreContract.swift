@@ -83,6 +83,22 @@ package enum AuthorityStoreContract {
             try record.take(.retire)
             #expect(try await open().loadAuthorities().authorities == [record])
         },
+        StoreBehaviour("what was revoked stays revoked, and each revocation raises the security revision") { open in
+            let store = try await open()
+            let before = try await store.securityRevision()
+            let records = [Sample.authority("a"), Sample.authority("b", .x509, .revoked)]
+            _ = try await store.apply(records.map { AuthorityChange.put($0) })
+            for state in AuthorityRecord.State.allCases where state != .revoked {
+                await #expect(throws: StoreError.self) {
+                    try await store.apply([
+                        AuthorityChange.put(Sample.authority("a", .x509, .retired)),
+                        .put(Sample.authority("b", .x509, state)),
+                    ])
+                }
+            }
+            #expect(try await Set(open().loadAuthorities().authorities) == Set(records))
+            #expect(try await open().securityRevision() == before + 1)
+        },
         StoreBehaviour("each of several servers has an active authority of its own, and no second one") { open in
             let store = try await open()
             let records = [
@@ -109,7 +125,7 @@ package enum AuthorityStoreContract {
             let records = [
                 AuthorityRecord(
                     id: "kid \u{E9}", kind: .jwt, state: .published, origin: .downstream, notBefore: Sample.start,
-                    notAfter: .distantFuture, publicDER: [0x30, 0x00]),
+                    notAfter: .distantFuture, publicDER: [0x30, 0x00], publisher: "spiffe://example.org/below"),
                 AuthorityRecord(
                     id: "sha256:aa", kind: .x509, state: .tainted, origin: .upstream, notBefore: Sample.start,
                     notAfter: Sample.start + 60, publicDER: [0x30, 0x01, 0x00]),

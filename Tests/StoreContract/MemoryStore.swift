@@ -195,10 +195,15 @@ package final class MemoryStore: EntryStore, AgentStore, AuthorityStore, Federat
                 case .put(let record):
                     let key = AuthorityKey(kind: record.kind, id: record.id)
                     let known = state.authorities[key] ?? record
+                    if record.state == .revoked {
+                        state.securityRevision += 1
+                    } else if known.state == .revoked {
+                        throw .failed(detail: "authority \(record.id) was revoked")
+                    }
                     state.authorities[key] = AuthorityRecord(
                         id: known.id, kind: known.kind, state: record.state, origin: record.origin,
                         notBefore: known.notBefore, notAfter: known.notAfter, publicDER: known.publicDER,
-                        chain: known.chain, upstreamKeyID: known.upstreamKeyID)
+                        chain: known.chain, upstreamKeyID: known.upstreamKeyID, publisher: known.publisher)
                 case .delete(let kind, let id): state.authorities[AuthorityKey(kind: kind, id: id)] = nil
                 }
             }

@@ -209,4 +209,6 @@ private struct FixedClock: WallClock {
     let now: Date
 
     func sleep(until deadline: Date) async throws {}
+
+    func sleep(for duration: Duration) async throws {}
 }

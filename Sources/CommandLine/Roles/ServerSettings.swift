@@ -43,7 +43,7 @@ package struct ServerSettings: Sendable {
                 "x509_svid_ttl", default: "1h", help: "lifetime of X.509-SVIDs, unless an entry says otherwise"),
             ConfigurationKey(
                 "jwt_svid_ttl", default: "5m", help: "lifetime of JWT-SVIDs, unless an entry says otherwise"),
-            ConfigurationKey("agent_ttl", default: "1h", help: "lifetime of agents' own SVIDs"),
+            ConfigurationKey("agent_ttl", default: "3h", help: "lifetime of agents' own SVIDs"),
             ConfigurationKey("ca_key_type", default: "ec-p256", help: "ec-p256, ec-p384, rsa-2048 or rsa-4096"),
             ConfigurationKey("jwt_key_type", default: "ec-p256", help: "ec-p256, ec-p384, rsa-2048 or rsa-4096"),
             ConfigurationKey("jwt_issuer", help: "the iss claim of JWT-SVIDs; none when left out"),

@@ -85,7 +85,7 @@ struct UpCommand: AsyncParsableCommand {
                 authorities: .init(lifetime: caTtl.duration, x509KeyType: caKeyType, jwtKeyType: jwtKeyType),
                 svids: .init(
                     x509TTL: x509Ttl.duration, jwtTTL: jwtTtl.duration,
-                    agentTTL: min(.seconds(3600), caTtl.duration)),
+                    agentTTL: min(.seconds(3 * 3600), caTtl.duration)),
                 entriesFolder: entries.map { WorkloadOptions.absolute($0) }, access: .init(logThreshold: threshold)),
             clock: clock, files: files, logger: logger)
         defer { issuer.close() }

@@ -154,6 +154,13 @@ package final class AgentRegistrar: Sendable {
         }
     }
 
+    /// Raises the security mark to what the store holds, whoever raised that.
+    ///
+    /// - Throws: ``AgentRefusal``.
+    package func raiseMark() async throws(AgentRefusal) {
+        try await writing.pass { () async throws(AgentRefusal) in try await self.guardian.noteCurrent() }
+    }
+
     /// Lets a node in by what an attestor found.
     ///
     /// - Throws: ``AgentRefusal``; `alreadyAttested` when a proof that is trusted on first use has been used.

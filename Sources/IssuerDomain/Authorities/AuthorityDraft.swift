@@ -1,9 +1,15 @@
+internal import Foundation
+
 /// The authorities as they will be, with the changes that make them so; nothing of it is durable yet.
 struct AuthorityDraft {
     private(set) var records: [AuthorityRecord]
     private(set) var changes: [AuthorityChange] = []
     /// Private keys that are of no more use once the changes are durable.
     private(set) var doomedKeys: [String] = []
+    /// Private keys made for what is in here, or for what came to nothing.
+    private(set) var createdKeys: [String] = []
+    /// IDs of the roots that an upstream named when it signed, and when that was.
+    private(set) var vouched: (ids: Set<String>, at: Date) = ([], .distantPast)
 
     init(_ records: [AuthorityRecord]) { self.records = records }
 
@@ -20,6 +26,12 @@ struct AuthorityDraft {
         records.append(record)
         changes.append(.put(record))
     }
+
+    /// Notes a key that is of use only if the changes become durable.
+    mutating func note(createdKeys names: some Sequence<String>) { createdKeys += names }
+
+    /// Notes which roots an upstream named when it signed.
+    mutating func note(vouched ids: Set<String>, at now: Date) { vouched = (ids, now) }
 
     /// Moves an authority through its life.
     ///

@@ -1,5 +1,6 @@
 package import Foundation
 package import Platform
+package import SPIFFE
 
 // What an admin asks of the authorities; each is durable and announced on return.
 
@@ -32,6 +33,7 @@ extension AuthorityKeeper {
                 throw .outOfOrder(id: id, state: record.state, step: .activate)
             }
             guard record.notAfter > now else { throw .ended(id: id) }
+            guard !AuthoritySchedule.isEarly(record.notBefore, now: now) else { throw .early(id: id) }
             for active in draft.own(kind, of: server) where active.state == .active {
                 try draft.move(kind, active.id, by: .retire, of: server)
             }
@@ -41,11 +43,14 @@ extension AuthorityKeeper {
 
     /// Has everything replaced that an authority signed, which goes on being trusted.
     ///
+    /// It is this server's, or was added from below or by an admin.
+    ///
     /// - Returns: The tainted authority.
     /// - Throws: ``AuthorityError``; then nothing changed.
     package func taint(_ kind: AuthorityRecord.Kind, id: String) async throws(AuthorityError) -> AuthorityRecord {
-        if kind == .x509, hasUpstream { throw .notAllowed(.isUpstreams) }
-        return try await changeOwn(kind, id) { [server] draft, record throws(AuthorityRefusal) in
+        try await changeOne(kind, id) { [server] draft, record throws(AuthorityRefusal) in
+            guard record.isOwned(by: server) || record.isAddition else { throw .unknown(id: id) }
+            guard record.upstreamKeyID == nil else { throw .isUpstreams }
             if record.state == .active { throw .isActive(id: id) }
             return try draft.move(kind, id, by: .taint, of: server)
         }
@@ -53,20 +58,21 @@ extension AuthorityKeeper {
 
     /// Ends the trust in a tainted authority and destroys its key.
     ///
-    /// A JWT authority may be another server's.
+    /// A JWT authority may be another server's; one of either kind may have been added from below or by an admin.
     ///
     /// - Returns: The revoked authority.
     /// - Throws: ``AuthorityError``; then nothing changed.
     package func revoke(_ kind: AuthorityRecord.Kind, id: String) async throws(AuthorityError) -> AuthorityRecord {
-        if kind == .x509, hasUpstream { throw .notAllowed(.isUpstreams) }
-        return try await changeOne(kind, id) { [server] draft, record throws(AuthorityRefusal) in
-            if record.isOwned(by: server), record.state == .active { throw .isActive(id: id) }
-            guard record.isPublished, kind == .jwt || record.isOwned(by: server) else { throw .unknown(id: id) }
+        try await changeOne(kind, id) { [server] draft, record throws(AuthorityRefusal) in
+            let isOwn = record.isOwned(by: server)
+            if isOwn, record.upstreamKeyID != nil { throw .isUpstreams }
+            if isOwn, record.state == .active { throw .isActive(id: id) }
+            guard record.isPublished, kind == .jwt || isOwn || record.isAddition else { throw .unknown(id: id) }
             return try draft.move(kind, id, by: .revoke, of: server)
         }
     }
 
-    /// Has everything replaced under a root of the upstream that vouches for an old authority of this server.
+    /// Has everything replaced under a root of the upstream with which this server signs no more.
     ///
     /// - Parameter keyID: The root's subject key identifier, in hex.
     /// - Returns: The identifier as it is kept.
@@ -97,12 +103,18 @@ extension AuthorityKeeper {
 
     /// Publishes the JWT key of a server below this one, here and further up.
     ///
+    /// - Parameters:
+    ///   - authority: The key.
+    ///   - publisher: Who publishes it; each may have a few of them.
+    ///   - now: The time.
     /// - Throws: ``AuthorityError``; then nothing changed.
-    package func publish(_ authority: ForeignAuthority, now: Date) async throws(AuthorityError) {
+    package func publish(
+        _ authority: ForeignAuthority, by publisher: SPIFFEID, now: Date
+    ) async throws(AuthorityError) {
         try await change { [maker] draft throws(AuthorityError) in
-            do throws(AuthorityRefusal) { try draft.publish(authority, from: .downstream) } catch {
-                throw .notAllowed(error)
-            }
+            do throws(AuthorityRefusal) {
+                try draft.publish(authority, from: .downstream, publisher: "\(publisher)")
+            } catch { throw .notAllowed(error) }
             guard let record = draft[.jwt, authority.id] else { throw .notAllowed(.unknown(id: authority.id)) }
             try await maker.publish(record, in: &draft, now: now)
         }
@@ -143,9 +155,6 @@ extension AuthorityKeeper {
                 $0.upstreamKeyID == keyID && ($0.state == .active || $0.state == .prepared)
             }
             guard !inUse else { throw .notAllowed(.upstreamInUse(keyID: keyID)) }
-            guard own.contains(where: { $0.upstreamKeyID == keyID }) else {
-                throw .notAllowed(.unknown(id: keyID))
-            }
             var roots: [AuthorityRecord] = []
             for record in draft.records where record.kind == .x509 && record.origin == .upstream {
                 if try SpoiledAuthorities.keyID(of: record) == keyID { roots.append(record) }

@@ -17,10 +17,11 @@ extension AuthorityKeeper {
         for await trust in upstream.updates() {
             do throws(AuthorityError) {
                 try await adopt(trust, now: clock.now)
-                try await tend(now: clock.now, using: entropy)
+                try await tend(now: clock.now, mayForget: false, using: entropy)
             } catch {
                 logger.error("upstream authority not followed", metadata: ["error": "\(error)"])
             }
+            if lacksOwnKey(trust) { await publishAgain(now: clock.now, logger: logger) }
         }
     }
 
@@ -29,10 +30,18 @@ extension AuthorityKeeper {
     /// - Throws: ``AuthorityError``; then nothing changed.
     package func adopt(_ trust: UpstreamTrust, now: Date) async throws(AuthorityError) {
         try await change { [server] draft throws(AuthorityError) in
-            do throws(AuthorityRefusal) { try draft.adopt(trust, now: now, server: server) } catch {
-                throw .upstream(.badAnswer(detail: "\(error)"))
-            }
+            do throws(AuthorityRefusal) {
+                self.see(try draft.adopt(trust, now: now, server: server), now: now)
+                try draft.drop(self.missingRoots(of: draft.records, now: now), now: now, server: server)
+            } catch { throw .upstream(.badAnswer(detail: "\(error)")) }
         }
+    }
+
+    /// Whether an upstream that publishes JWT keys leaves out one with which this server signs, or is about to.
+    private func lacksOwnKey(_ trust: UpstreamTrust) -> Bool {
+        guard let published = trust.jwtKeys.map({ Set($0.map(\.keyID)) }) else { return false }
+        let standing = snapshot.standing(.jwt)
+        return [standing.active, standing.prepared].compactMap(\.self).contains { !published.contains($0.id) }
     }
 
     /// Tells an upstream that may have forgotten them the JWT keys of this server.

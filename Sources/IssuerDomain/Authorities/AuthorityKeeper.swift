@@ -32,9 +32,9 @@ package final class AuthorityKeeper: Sendable {
     private let logger: Logger
     private let state: Mutex<Snapshot>
     private let changing = Turnstile()
-
-    /// The clock may step back this far below an authority's start before signing is refused.
-    private static let clockTolerance: TimeInterval = 1
+    private let sight = Mutex(UpstreamSight())
+    /// Keys to destroy once no record wants them; they stay in here until they are gone.
+    private let doomed: Mutex<Set<String>>
 
     /// Certificates start a little in the past, for verifiers with slow clocks.
     package static let backdate: TimeInterval = 10
@@ -52,7 +52,7 @@ package final class AuthorityKeeper: Sendable {
     ///   - now: The time.
     ///   - entropy: For names and serial numbers.
     ///   - logger: For what happened.
-    /// - Throws: ``AuthorityError``; `clockBeforeAuthority` when the clock cannot be right.
+    /// - Throws: ``AuthorityError``.
     package init(
         trustDomain: TrustDomain, settings: Settings, server: ServerID, store: any AuthorityStore,
         keys: any SigningKeyStore, upstream: (any UpstreamAuthority)? = nil, feed: RevisionFeed, now: Date,
@@ -68,17 +68,30 @@ package final class AuthorityKeeper: Sendable {
         do { names = try await keys.names() } catch { throw .keyStore(error) }
         draft.claim(for: server, keys: Set(names))
         let active = draft.records.filter { $0.isOwned(by: server) && $0.state == .active }
-        if let start = active.map(\.notBefore).max(), now + Self.clockTolerance < start {
-            throw .clockBeforeAuthority(now: now, start: start)
+        if let start = active.map(\.notBefore).max(), AuthoritySchedule.isEarly(start, now: now) {
+            logger.warning(
+                "clock is before the signing authority, or was ahead when it was made; it is replaced",
+                metadata: ["authority.starts_at": "\(start.formatted(.iso8601))"])
         }
-        let failures = await maker.tend(&draft, now: now, using: &entropy)
-        for (kind, failure) in failures {
-            // What still signs can go on signing until its successor can be made.
-            guard active.contains(where: { $0.kind == kind && $0.notAfter > now }) else { throw failure }
-            logger.error("successor of an authority not made", metadata: ["error": "\(failure)"])
-        }
-        if !draft.changes.isEmpty {
-            do { loaded.sequence = try await store.apply(draft.changes) } catch { throw .store(error) }
+        // Nothing tells yet whether the clock is right, so nothing is forgotten on its word.
+        let failures = await maker.tend(&draft, now: now, mayForget: false, using: &entropy)
+        do throws(AuthorityError) {
+            for (kind, failure) in failures {
+                // What still signs can go on signing until its successor can be made.
+                guard active.contains(where: { $0.kind == kind && AuthoritySchedule.canSign($0, now: now) }) else {
+                    throw failure
+                }
+                logger.error("successor of an authority not made", metadata: ["error": "\(failure)"])
+            }
+            if !draft.changes.isEmpty {
+                do { loaded.sequence = try await store.apply(draft.changes) } catch { throw .store(error) }
+            }
+        } catch {
+            // What the store holds says whether the changes were lost, and their keys with them.
+            if let records = try? await store.loadAuthorities().authorities {
+                _ = await Self.destroy(draft.createdKeys, notOf: records, server: server, in: keys, logger: logger)
+            }
+            throw error
         }
         self.server = server
         self.maker = maker
@@ -87,7 +100,11 @@ package final class AuthorityKeeper: Sendable {
         self.feed = feed
         self.logger = logger
         state = Mutex(try await maker.snapshot(of: draft.records, sequence: loaded.sequence))
-        try await destroy(draft.doomedKeys)
+        // A key that outlived its authority, as by a crash in between, goes now.
+        let revoked = draft.records.filter { $0.state == .revoked && $0.isOwned(by: server) }.compactMap(\.keyName)
+        doomed = Mutex(Set(names).intersection(revoked).union(draft.doomedKeys).union(draft.createdKeys))
+        sight.withLock { [vouched = draft.vouched] in $0.vouch(vouched.ids, now: vouched.at) }
+        await destroyDoomed(records: draft.records)
         try await warnOfKeys(notNamedBy: draft.records)
         feed.announce(loaded.sequence)
     }
@@ -102,16 +119,34 @@ package final class AuthorityKeeper: Sendable {
     ///
     /// Safe to call at any time.
     ///
+    /// - Parameters:
+    ///   - now: The time.
+    ///   - mayForget: Whether what has long ended may be dropped with its keys: not while the clock may be wrong.
+    ///   - entropy: For names and serial numbers.
     /// - Returns: Whether anything changed.
     /// - Throws: ``AuthorityError``; then the kind of authority that could not be tended is as it was.
     @discardableResult
-    package func tend(now: Date, using entropy: some Entropy) async throws(AuthorityError) -> Bool {
-        let (failures, isNew) = try await changeNoting { [maker] draft in
+    package func tend(
+        now: Date, mayForget: Bool = true, using entropy: some Entropy
+    ) async throws(AuthorityError) -> Bool {
+        let (failures, isNew) = try await changeNoting { [maker, server] draft throws(AuthorityError) in
             var entropy = entropy
-            return await maker.tend(&draft, now: now, using: &entropy)
+            do throws(AuthorityRefusal) {
+                try draft.drop(self.missingRoots(of: draft.records, now: now), now: now, server: server)
+            } catch { throw .notAllowed(error) }
+            return await maker.tend(&draft, now: now, mayForget: mayForget, using: &entropy)
         }
         for kind in AuthorityRecord.Kind.allCases { if let failure = failures[kind] { throw failure } }
         return isNew
+    }
+
+    /// Takes in everything that the upstream trusts now.
+    func see(_ roots: Set<String>, now: Date) { sight.withLock { $0.learn(roots, now: now) } }
+
+    /// Which published roots of the upstream it trusts no more, and since when that is known.
+    func missingRoots(of records: [AuthorityRecord], now: Date) -> [String: Date] {
+        let roots = records.filter { $0.kind == .x509 && $0.origin == .upstream && $0.state != .revoked }
+        return sight.withLock { [ids = Set(roots.map(\.id))] in $0.missing(of: ids, now: now) }
     }
 
     /// Changes the authorities as they are in the store now, one change at a time, and makes it durable before anybody
@@ -132,18 +167,33 @@ package final class AuthorityKeeper: Sendable {
             var loaded: (authorities: [AuthorityRecord], sequence: UInt64)
             do throws(StoreError) { loaded = try await self.store.loadAuthorities() } catch { throw .store(error) }
             var draft = AuthorityDraft(loaded.authorities)
-            let value = try await body(&draft)
+            let value: Value
+            do throws(AuthorityError) { value = try await body(&draft) } catch {
+                self.doom(draft.createdKeys)
+                await self.destroyDoomed(records: loaded.authorities)
+                throw error
+            }
             if !draft.changes.isEmpty {
                 do throws(StoreError) { loaded.sequence = try await self.store.apply(draft.changes) } catch {
+                    self.doom(draft.createdKeys)
+                    // What the store holds says whether the changes were lost, and their keys with them.
+                    if let records = try? await self.store.loadAuthorities().authorities {
+                        await self.destroyDoomed(records: records)
+                    }
                     throw .store(error)
                 }
             }
-            guard loaded.sequence != self.snapshot.bundle.sequence else { return (value, false) }
+            self.doom(draft.doomedKeys + draft.createdKeys)
+            self.sight.withLock { [vouched = draft.vouched] in $0.vouch(vouched.ids, now: vouched.at) }
+            guard loaded.sequence != self.snapshot.bundle.sequence else {
+                await self.destroyDoomed(records: draft.records)
+                return (value, false)
+            }
             let snapshot = try await self.maker.snapshot(of: draft.records, sequence: loaded.sequence)
             self.state.withLock { $0 = snapshot }
             self.feed.announce(loaded.sequence)
             for change in draft.changes { self.log(change) }
-            try await self.destroy(draft.doomedKeys)
+            await self.destroyDoomed(records: draft.records)
             return (value, true)
         }
     }
@@ -163,11 +213,35 @@ package final class AuthorityKeeper: Sendable {
         }
     }
 
-    /// Destroys keys that nothing will be signed with again.
-    private func destroy(_ names: [String]) async throws(AuthorityError) {
-        do throws(KeyStoreError) {
-            for name in names { try await keys.delete(name) }
-        } catch { throw .keyStore(error) }
+    private func doom(_ names: [String]) { doomed.withLock { $0.formUnion(names) } }
+
+    /// Destroys keys that nothing will be signed with again; what cannot be destroyed now is tried again with the next
+    /// change.
+    private func destroyDoomed(records: [AuthorityRecord]) async {
+        let names = doomed.withLock { $0 }
+        guard !names.isEmpty else { return }
+        let left = await Self.destroy(names.sorted(), notOf: records, server: server, in: keys, logger: logger)
+        doomed.withLock { $0 = $0.subtracting(names).union(left) }
+    }
+
+    /// Destroys keys that no record wants.
+    ///
+    /// - Returns: Those that could not be destroyed.
+    private static func destroy(
+        _ names: [String], notOf records: [AuthorityRecord], server: ServerID, in keys: any SigningKeyStore,
+        logger: Logger
+    ) async -> [String] {
+        let wanted = Set(records.filter { $0.state != .revoked && $0.isOwned(by: server) }.compactMap(\.keyName))
+        var left: [String] = []
+        for name in names where !wanted.contains(name) {
+            do throws(KeyStoreError) { try await keys.delete(name) } catch {
+                logger.error(
+                    "key not destroyed; it will be tried again",
+                    metadata: ["key.name": "\(name)", "error": "\(error)"])
+                left.append(name)
+            }
+        }
+        return left
     }
 
     /// Warns of keys that no record names.

@@ -26,18 +26,27 @@ struct AuthorityMaker {
 
     /// Carries out the schedule of both kinds up to, not including, making it durable.
     ///
+    /// - Parameters:
+    ///   - draft: What there is; changed.
+    ///   - now: The time.
+    ///   - mayForget: Whether what has long ended may be dropped.
+    ///   - entropy: For names and serial numbers.
     /// - Returns: What kept a kind from what was due; nothing of that kind was changed then, and the other one goes on.
     func tend(
-        _ draft: inout AuthorityDraft, now: Date, using entropy: inout some Entropy
+        _ draft: inout AuthorityDraft, now: Date, mayForget: Bool, using entropy: inout some Entropy
     ) async -> [AuthorityRecord.Kind: AuthorityError] {
         var failures: [AuthorityRecord.Kind: AuthorityError] = [:]
         for kind in AuthorityRecord.Kind.allCases {
             var attempt = draft
             do throws(AuthorityError) {
-                try await tend(kind, in: &attempt, now: now, using: &entropy)
+                try await tend(kind, in: &attempt, now: now, mayForget: mayForget, using: &entropy)
                 draft = attempt
-            } catch { failures[kind] = error }
+            } catch {
+                failures[kind] = error
+                draft.note(createdKeys: attempt.createdKeys.dropFirst(draft.createdKeys.count))
+            }
         }
+        guard mayForget else { return failures }
         for record in draft.records where !record.isOwned(by: server) {
             guard schedule.isOver(record, isAnothers: record.keyName != nil, now: now) else { continue }
             draft.remove(record, of: server)
@@ -46,7 +55,8 @@ struct AuthorityMaker {
     }
 
     private func tend(
-        _ kind: AuthorityRecord.Kind, in draft: inout AuthorityDraft, now: Date, using entropy: inout some Entropy
+        _ kind: AuthorityRecord.Kind, in draft: inout AuthorityDraft, now: Date, mayForget: Bool,
+        using entropy: inout some Entropy
     ) async throws(AuthorityError) {
         let spoiled = kind == .x509 ? try SpoiledAuthorities(draft.records).underTaintedRoot : []
         for step in schedule.decide(draft.own(kind, of: server), spoiled: spoiled, now: now) {
@@ -55,7 +65,12 @@ struct AuthorityMaker {
             case .activate(let id): try move(kind, id, by: .activate, in: &draft)
             case .retire(let id): try move(kind, id, by: .retire, in: &draft)
             case .delete(let id):
-                if let record = draft[kind, id] { draft.remove(record, of: server) }
+                guard let record = draft[kind, id] else { continue }
+                if mayForget {
+                    draft.remove(record, of: server)
+                } else if record.state == .active || record.state == .prepared {
+                    try move(kind, id, by: .retire, in: &draft)
+                }
             }
         }
     }
@@ -67,27 +82,23 @@ struct AuthorityMaker {
         using entropy: inout some Entropy
     ) async throws(AuthorityError) -> AuthorityRecord {
         let name = "\(kind.rawValue)-\(RandomID.draw(using: &entropy))"
+        // Also one that fails may have been made, and an upstream that is away for long must not fill the key store.
+        draft.note(createdKeys: [name])
         let key: any SigningKey
         do {
             key = try await keys.generate(name, type: kind == .x509 ? settings.x509KeyType : settings.jwtKeyType)
         } catch {
             throw .keyStore(error)
         }
-        do throws(AuthorityError) {
-            var attempt = draft
-            let record =
-                switch kind {
-                case .x509: try await x509(key, name, state: state, in: &attempt, now: now, using: &entropy)
-                case .jwt: try await jwt(key, name, state: state, in: &attempt, now: now, using: &entropy)
-                }
-            attempt.add(record)
-            draft = attempt
-            return record
-        } catch {
-            // An upstream that is away for long must not fill the key store.
-            try? await keys.delete(name)
-            throw error
-        }
+        var attempt = draft
+        let record =
+            switch kind {
+            case .x509: try await x509(key, name, state: state, in: &attempt, now: now, using: &entropy)
+            case .jwt: try await jwt(key, name, state: state, in: &attempt, now: now, using: &entropy)
+            }
+        attempt.add(record)
+        draft = attempt
+        return record
     }
 
     private func x509(
@@ -113,7 +124,9 @@ struct AuthorityMaker {
         let record = try UpstreamChain.record(
             of: minted, key: key, keyName: name, server: server, state: state, trustDomain: trustDomain, now: now,
             using: &entropy)
-        do { try draft.adopt(UpstreamTrust(roots: minted.roots), now: now, server: server) } catch {
+        do {
+            draft.note(vouched: try draft.adopt(UpstreamTrust(roots: minted.roots), now: now, server: server), at: now)
+        } catch {
             throw .upstream(.badAnswer(detail: "\(error)"))
         }
         // A root that was tainted or revoked here must not come back through a new chain.
@@ -152,12 +165,8 @@ struct AuthorityMaker {
         }
         // This one among them is no key of somebody else's.
         let others = published.filter { $0.keyID != record.id }
-        let roots = draft.records.filter { $0.kind == .x509 && $0.origin == .upstream && $0.state != .revoked }
         do throws(AuthorityRefusal) {
-            try draft.adopt(
-                UpstreamTrust(
-                    roots: roots.map { UpstreamRoot(certificate: $0.publicDER) }, jwtKeys: others), now: now,
-                server: server)
+            try draft.adopt(UpstreamTrust(roots: [], jwtKeys: others), now: now, server: server)
         } catch { throw .upstream(.badAnswer(detail: "\(error)")) }
     }
 

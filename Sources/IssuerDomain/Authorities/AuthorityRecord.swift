@@ -36,10 +36,12 @@ package struct AuthorityRecord: Hashable, Sendable, Identifiable {
     package let chain: [[UInt8]]
     /// The subject key identifier of the upstream's root, in hex; nil for what vouches for itself.
     package let upstreamKeyID: String?
+    /// The SPIFFE ID of the server below that published it; nil for all others.
+    package let publisher: String?
 
     package init(
         id: String, kind: Kind, state: State, origin: Origin, notBefore: Date, notAfter: Date, publicDER: [UInt8],
-        chain: [[UInt8]] = [], upstreamKeyID: String? = nil
+        chain: [[UInt8]] = [], upstreamKeyID: String? = nil, publisher: String? = nil
     ) {
         self.id = id
         self.kind = kind
@@ -50,6 +52,7 @@ package struct AuthorityRecord: Hashable, Sendable, Identifiable {
         self.publicDER = publicDER
         self.chain = chain
         self.upstreamKeyID = upstreamKeyID
+        self.publisher = publisher
     }
 
     /// The name of its private key in the key store of its server; nil when the key is elsewhere.
@@ -61,6 +64,9 @@ package struct AuthorityRecord: Hashable, Sendable, Identifiable {
     package func isOwned(by server: ServerID) -> Bool {
         if case .server(server, _) = origin { true } else { false }
     }
+
+    /// Whether somebody other than a server here or its upstream brought it in.
+    package var isAddition: Bool { origin == .downstream || origin == .appended }
 
     /// Whether it stands in the bundle: what an upstream signed does not, its root does.
     package var isPublished: Bool { state != .revoked && upstreamKeyID == nil }

@@ -10,6 +10,8 @@ package enum AuthorityRefusal: Error, Hashable {
     case outOfOrder(id: String, state: AuthorityRecord.State, step: AuthorityRecord.Step)
     /// It has ended.
     case ended(id: String)
+    /// It has not begun.
+    case early(id: String)
     /// X.509 authorities of this server are the upstream's to vouch for.
     case isUpstreams
     /// There is no upstream.
@@ -35,13 +37,14 @@ extension AuthorityRefusal: CustomStringConvertible {
         case .outOfOrder(let id, let state, let step):
             "cannot \(step.rawValue) authority \(id): it is \(state.rawValue), and only \(Self.expected(step))"
         case .ended(let id): "authority \(id) has ended"
+        case .early(let id): "authority \(id) has not begun; the clock was ahead when it was made, or is behind now"
         case .isUpstreams: "an upstream authority vouches for this server; taint or revoke its root instead"
         case .noUpstream: "no upstream authority is configured"
         case .upstreamInUse(let keyID): "upstream authority \(keyID) vouches for what this server signs with"
         case .unsound(let detail): "authority is not sound: \(detail)"
         case .idTaken(let id): "key ID \(id) stands for another key"
         case .isRevoked(let id): "authority \(id) was revoked"
-        case .tooMany(let limit): "at most \(limit) authorities of others are published"
+        case .tooMany(let limit): "at most \(limit) such authorities are published"
         }
     }
 

@@ -12,7 +12,18 @@ package struct AuthoritySchedule: Hashable, Sendable {
     /// The next one takes over when no more is left of the active one than this, or a sixth of its life.
     package static let longestHandover = Duration.seconds(7 * 24 * 3600)
 
+    /// The clock may step back this far below an authority's start before the authority is given up.
+    private static let clockTolerance: TimeInterval = 1
+
     package init() {}
+
+    /// Whether an authority that starts then was made by a clock that was ahead of this one.
+    static func isEarly(_ start: Date, now: Date) -> Bool { now + clockTolerance < start }
+
+    /// Whether what is signed with an authority now is good.
+    static func canSign(_ record: AuthorityRecord, now: Date) -> Bool {
+        record.notAfter > now && !isEarly(record.notBefore, now: now)
+    }
 
     /// One thing to do now.
     package enum Step: Hashable, Sendable {
@@ -28,6 +39,12 @@ package struct AuthoritySchedule: Hashable, Sendable {
     /// - Returns: A sixth of it, a week at most.
     package static func longestWholeSVID(under lifetime: Duration) -> Duration { min(lifetime / 6, longestHandover) }
 
+    /// Whether the next one should have been prepared, with a tenth of the preparation to spare.
+    static func isSuccessorOverdue(after record: AuthorityRecord, now: Date) -> Bool {
+        let span = record.notAfter.timeIntervalSince(record.notBefore)
+        return record.notAfter.timeIntervalSince(now) < 0.9 * min(span / 2, longestPreparation.timeInterval)
+    }
+
     /// Whether an authority has ended so long ago that nobody needs it any more.
     ///
     /// That is no longer than it lived, so that short-lived ones do not pile up in the bundle; twice as long for another
@@ -40,7 +57,8 @@ package struct AuthoritySchedule: Hashable, Sendable {
     /// Decides what to do with the authorities of one kind and one server.
     ///
     /// The next one is prepared when half of the active one's life is left at most, and takes over when a sixth is left
-    /// at most, so an SVID of up to a sixth of the lifetime never outlives its signer.
+    /// at most, so an SVID of up to a sixth of the lifetime never outlives its signer. One that has not begun, because the
+    /// clock was ahead when it was made, is retired and replaced.
     ///
     /// - Parameters:
     ///   - records: All of one kind and server.
@@ -53,9 +71,9 @@ package struct AuthoritySchedule: Hashable, Sendable {
         let signing = records.filter { $0.state == .active || $0.state == .prepared }
         for record in signing where !isOver(record, now: now) {
             let isUseless = record.state == .prepared && spoiled.contains(record.id)
-            if record.notAfter <= now || isUseless { steps.append(.retire(id: record.id)) }
+            if !Self.canSign(record, now: now) || isUseless { steps.append(.retire(id: record.id)) }
         }
-        let alive = signing.filter { $0.notAfter > now }
+        let alive = signing.filter { Self.canSign($0, now: now) }
         let prepared = alive.filter { $0.state == .prepared && !spoiled.contains($0.id) }
             .min { $0.notAfter < $1.notAfter }
         guard let active = alive.first(where: { $0.state == .active }) else {

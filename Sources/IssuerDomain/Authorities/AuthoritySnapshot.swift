@@ -1,7 +1,7 @@
-internal import Foundation
+package import Foundation
 internal import Platform
 package import SPIFFE
-internal import X509
+package import X509
 
 extension AuthorityKeeper {
     /// What issuance reads: one consistent view.
@@ -22,6 +22,8 @@ extension AuthorityKeeper {
         package func isOfThisTier(_ svid: VerifiedX509SVID) -> Bool {
             svid.chain.count > 1 && tierKeys.contains(svid.chain[1].publicKey)
         }
+        /// What vouches for the X.509 authority, from its issuer to the upstream's root; empty when it is a root itself.
+        package let above: [Certificate]
 
         /// How the authorities of this server stand.
         package func standing(_ kind: AuthorityRecord.Kind) -> AuthorityStanding {
@@ -40,6 +42,11 @@ package struct AuthorityStanding: Hashable, Sendable {
     package let active: AuthorityRecord
     package let prepared: AuthorityRecord?
     package let old: AuthorityRecord?
+
+    /// Whether a successor should have been prepared a good while ago.
+    package func isSuccessorOverdue(now: Date) -> Bool {
+        prepared == nil && AuthoritySchedule.isSuccessorOverdue(after: active, now: now)
+    }
 }
 
 /// The authorities of a bundle whose signatures are to be replaced.
@@ -96,7 +103,24 @@ extension AuthorityMaker {
             tainted: TaintedAuthorities(
                 certificates: Set(tainted.filter { $0.kind == .x509 }.map(\.publicDER)),
                 keyIDs: Set(tainted.filter { $0.kind == .jwt }.map(\.id))),
-            spoiled: try SpoiledAuthorities(records).all, tierKeys: tierKeys)
+            spoiled: try SpoiledAuthorities(records).all, tierKeys: tierKeys, above: try above(x509, in: records))
+    }
+
+    private func above(
+        _ authority: AuthorityRecord, in records: [AuthorityRecord]
+    ) throws(AuthorityError) -> [Certificate] {
+        guard let keyID = authority.upstreamKeyID else { return [] }
+        var above: [Certificate] = []
+        for der in authority.chain {
+            do { above.append(try DERConcatenation.certificate(in: der[...])) } catch {
+                throw .damaged(id: authority.id)
+            }
+        }
+        for root in records where root.kind == .x509 && root.origin == .upstream && root.state != .revoked {
+            guard try SpoiledAuthorities.keyID(of: root) == keyID else { continue }
+            return above + [try Self.certificate(of: root)]
+        }
+        return above
     }
 
     private func key(of record: AuthorityRecord) async throws(AuthorityError) -> any SigningKey {

@@ -8,6 +8,10 @@ internal import X509
 package struct ForeignAuthority: Hashable, Sendable {
     /// The most that are kept of others at a time.
     package static let limit = 1000
+    /// The most that are kept of one server below at a time.
+    package static let limitOfPublisher = 20
+    /// The longest that a key of a server below is published, unless it publishes it again.
+    package static let longestPublication = Duration.seconds(30 * 24 * 3600)
     /// The longest key ID taken, in bytes.
     package static let maximumIDLength = 255
     /// The longest certificate taken, in bytes.
@@ -42,9 +46,12 @@ package struct ForeignAuthority: Hashable, Sendable {
     ///   - keyID: What tokens call it.
     ///   - der: SubjectPublicKeyInfo.
     ///   - notAfter: When it ends; nil when nobody says.
+    ///   - latest: When it ends at the latest, whoever says what.
     ///   - now: The time.
     /// - Throws: `noID`, `unsound` or `ended`.
-    package init(jwtKeyID keyID: String, der: [UInt8], notAfter: Date?, now: Date) throws(AuthorityRefusal) {
+    package init(
+        jwtKeyID keyID: String, der: [UInt8], notAfter: Date?, latest: Date = .distantFuture, now: Date
+    ) throws(AuthorityRefusal) {
         guard !keyID.isEmpty else { throw .noID }
         guard keyID.utf8.count <= Self.maximumIDLength else { throw .unsound(detail: "key ID is too long") }
         if let notAfter, notAfter <= now { throw .ended(id: keyID) }
@@ -56,20 +63,20 @@ package struct ForeignAuthority: Hashable, Sendable {
         notBefore = Date(timeIntervalSince1970: now.timeIntervalSince1970.rounded(.down))
         // In whole seconds, and within what a store can keep.
         self.notAfter = Date(
-            timeIntervalSince1970: TimeInterval(min(notAfter ?? .distantFuture, .distantFuture).unixSeconds))
+            timeIntervalSince1970: TimeInterval(min(notAfter ?? .distantFuture, latest).unixSeconds))
     }
 
-    func record(_ state: AuthorityRecord.State, from origin: AuthorityRecord.Origin) -> AuthorityRecord {
+    func record(from origin: AuthorityRecord.Origin, publisher: String?) -> AuthorityRecord {
         AuthorityRecord(
-            id: id, kind: kind, state: state, origin: origin, notBefore: notBefore, notAfter: notAfter,
-            publicDER: publicDER)
+            id: id, kind: kind, state: .published, origin: origin, notBefore: notBefore, notAfter: notAfter,
+            publicDER: publicDER, publisher: publisher)
     }
 }
 
 extension AuthorityDraft {
     /// Publishes what signs elsewhere; what is there already stays as it is.
     mutating func publish(
-        _ authority: ForeignAuthority, from origin: AuthorityRecord.Origin
+        _ authority: ForeignAuthority, from origin: AuthorityRecord.Origin, publisher: String? = nil
     ) throws(AuthorityRefusal) {
         if let known = self[authority.kind, authority.id] {
             guard known.publicDER == authority.publicDER else { throw .idTaken(id: authority.id) }
@@ -80,33 +87,75 @@ extension AuthorityDraft {
         if authority.kind == .x509, records.contains(where: { $0.publicDER == authority.publicDER }) { return }
         let others = records.count { if case .server = $0.origin { false } else { true } }
         guard others < ForeignAuthority.limit else { throw .tooMany(limit: ForeignAuthority.limit) }
-        add(authority.record(.published, from: origin))
+        if let publisher {
+            let theirs = records.count { $0.publisher == publisher }
+            guard theirs < ForeignAuthority.limitOfPublisher else {
+                throw .tooMany(limit: ForeignAuthority.limitOfPublisher)
+            }
+        }
+        add(authority.record(from: origin, publisher: publisher))
     }
 
     /// Takes over what an upstream trusts now.
     ///
-    /// What is new is published, and what it calls tainted is tainted here. What it drops stays until its own end, for
-    /// authorities under it may still sign, unless it was tainted or has no end.
-    mutating func adopt(_ trust: UpstreamTrust, now: Date, server: ServerID) throws(AuthorityRefusal) {
-        var current: [AuthorityRecord.Kind: Set<String>] = [.x509: []]
+    /// What is new is published, and what it calls tainted is tainted here. A JWT key that it drops is dropped here; of
+    /// roots see ``drop(_:now:server:)``.
+    ///
+    /// - Returns: The IDs of the roots that it trusts.
+    @discardableResult
+    mutating func adopt(
+        _ trust: UpstreamTrust, now: Date, server: ServerID
+    ) throws(AuthorityRefusal) -> Set<String> {
+        var roots: Set<String> = []
         for root in trust.roots.prefix(ForeignAuthority.limit) {
             let authority = try ForeignAuthority(x509: root.certificate)
-            current[.x509]?.insert(authority.id)
+            roots.insert(authority.id)
             try adopt(authority, isTainted: root.isTainted, server: server)
         }
-        if let keys = trust.jwtKeys {
-            current[.jwt] = []
-            for key in keys.prefix(ForeignAuthority.limit) where key.notAfter.map({ $0 > now }) ?? true {
-                let authority = try ForeignAuthority(
-                    jwtKeyID: key.keyID, der: key.publicDER, notAfter: key.notAfter, now: now)
-                current[.jwt]?.insert(authority.id)
-                try adopt(authority, isTainted: key.isTainted, server: server)
+        guard let keys = trust.jwtKeys else { return roots }
+        var current: Set<String> = []
+        for key in keys.prefix(ForeignAuthority.limit) where key.notAfter.map({ $0 > now }) ?? true {
+            let authority = try ForeignAuthority(
+                jwtKeyID: key.keyID, der: key.publicDER, notAfter: key.notAfter, now: now)
+            current.insert(authority.id)
+            try adopt(authority, isTainted: key.isTainted, server: server)
+        }
+        for record in records where record.kind == .jwt && record.origin == .upstream {
+            guard !current.contains(record.id) else { continue }
+            if record.state == .published { remove(record, of: server) }
+            if record.state == .tainted { try move(.jwt, record.id, by: .revoke, of: server) }
+        }
+        return roots
+    }
+
+    /// How long a root that the upstream dropped is still believed, for what was signed under it to be replaced.
+    static let farewell: TimeInterval = 60
+
+    /// Lets go of roots that the upstream trusts no more.
+    ///
+    /// Each is tainted, so that this server leaves it and everything signed under it is replaced, and revoked a little
+    /// later, once nothing under it signs.
+    ///
+    /// - Parameters:
+    ///   - missed: Since when each is missed, by ID.
+    ///   - now: The time.
+    ///   - server: Whose authorities these are.
+    /// - Throws: ``AuthorityRefusal``.
+    mutating func drop(_ missed: [String: Date], now: Date, server: ServerID) throws(AuthorityRefusal) {
+        for record in records where record.kind == .x509 && record.origin == .upstream {
+            guard let since = missed[record.id], record.notAfter > now else { continue }
+            if record.state == .published { try move(.x509, record.id, by: .taint, of: server) }
+            if record.state == .tainted, since + Self.farewell <= now, !isInUse(record, now: now) {
+                try move(.x509, record.id, by: .revoke, of: server)
             }
         }
-        for record in records where record.origin == .upstream {
-            guard let ids = current[record.kind], !ids.contains(record.id) else { continue }
-            if record.state == .published, record.notAfter == .distantFuture { remove(record, of: server) }
-            if record.state == .tainted { try move(record.kind, record.id, by: .revoke, of: server) }
+    }
+
+    /// Whether a server signs under a root, or is about to.
+    private func isInUse(_ root: AuthorityRecord, now: Date) -> Bool {
+        guard let keyID = try? SpoiledAuthorities.keyID(of: root) else { return true }
+        return records.contains {
+            $0.upstreamKeyID == keyID && ($0.state == .active || $0.state == .prepared) && $0.notAfter > now
         }
     }
 

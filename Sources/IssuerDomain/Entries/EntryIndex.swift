@@ -88,26 +88,42 @@ package struct EntryIndex: Sendable {
     ///   - now: An entry that does not hold then is nobody's.
     /// - Returns: True when the entry is among those of ``authorized(for:now:)``.
     package func isAuthorized(_ agentID: SPIFFEID, for entry: Entry, now: Date) -> Bool {
-        isAuthorized(under: [agentID], for: entry, now: now)
+        permission(under: [agentID: .distantFuture], for: entry, now: now) != nil
     }
 
-    /// Whether whoever has all of some identities may serve one entry.
+    /// Until when whoever has all of some identities may serve one entry.
     ///
-    /// Goes up from the entry, where there are few, and not down from the agent, where there can be thousands.
-    func isAuthorized(under identities: [SPIFFEID], for entry: Entry, now: Date) -> Bool {
-        guard entry.contents.isInForce(at: now) else { return false }
+    /// Goes up from the entry, where there are few, and not down from the agent, where there can be thousands. Of several
+    /// ways up the one counts that lasts longest, and a way lasts until the first entry on it ends; the end of the entry
+    /// itself is left out.
+    ///
+    /// - Parameters:
+    ///   - identities: Until when each is had.
+    ///   - entry: The entry asked for.
+    ///   - now: Entries that do not hold then are no way.
+    /// - Returns: `distantFuture` for a way without an end; nil when there is no way.
+    func permission(under identities: [SPIFFEID: Date], for entry: Entry, now: Date) -> Date? {
+        guard entry.contents.isInForce(at: now) else { return nil }
+        var found: Date?
+        var best: [SPIFFEID: Date] = [entry.contents.parentID: .distantFuture]
         var frontier = [entry.contents.parentID]
-        var seen: Set<SPIFFEID> = []
-        while let parent = frontier.popLast() {
-            if identities.contains(parent) { return true }
-            guard seen.insert(parent).inserted else { continue }
-            for id in idsByIdentity[parent] ?? [] {
+        while let identity = frontier.popLast() {
+            guard let end = best[identity], end > found ?? .distantPast else { continue }
+            if let held = identities[identity] { found = max(found ?? .distantPast, min(end, held)) }
+            guard found != .distantFuture else { return found }
+            for id in idsByIdentity[identity] ?? [] {
                 guard let holder = byID[id], holder.contents.isInForce(at: now) else { continue }
+                let reach = min(end, holder.contents.expiresAt ?? .distantFuture)
+                if let known = best[holder.contents.parentID], known >= reach { continue }
+                best[holder.contents.parentID] = reach
                 frontier.append(holder.contents.parentID)
             }
         }
-        return false
+        return found
     }
+
+    /// The entries that give an identity, in no order.
+    func entries(of identity: SPIFFEID) -> [Entry] { (idsByIdentity[identity] ?? []).compactMap { byID[$0] } }
 
     /// Refuses contents that go by a digest set which is not there.
     ///

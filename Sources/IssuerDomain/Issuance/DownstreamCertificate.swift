@@ -16,24 +16,30 @@ package enum DownstreamCertificate {
     ///   - trustDomain: The trust domain of both.
     ///   - authority: The certificate to sign under.
     ///   - key: The private key of it.
-    ///   - lifetime: How long it should live; it never outlives the authority.
-    ///   - end: What it may not outlive either; nil for only the authority.
+    ///   - above: What leads from its issuer to a root, the root included; empty when it is a root itself.
+    ///   - lifetime: How long it should live; it never outlives the authority, nor anything above that.
+    ///   - isDefault: Whether nobody asked for that lifetime.
+    ///   - end: When the entry ends that permits it; nil when there is none, or it has no end.
+    ///   - ceilings: Whatever else it may not outlive.
     ///   - now: The time.
     ///   - entropy: For the serial number.
     /// - Returns: The certificate, and which rule set its end.
     /// - Throws: ``IssuanceError``.
     package static func sign(
         _ request: SigningRequest, for trustDomain: TrustDomain, under authority: Certificate,
-        key: Certificate.PrivateKey, lifetime: Duration, end: Date? = nil, now: Date, using entropy: inout some Entropy
+        key: Certificate.PrivateKey, above: [Certificate] = [], lifetime: Duration, isDefault: Bool = false,
+        end: Date? = nil, ceilings: [LifetimeCeiling] = [], now: Date, using entropy: inout some Entropy
     ) throws(IssuanceError) -> (certificate: Certificate, lifetime: LifetimeDecision) {
         guard try request.names() == SigningRequest.Names(uri: "\(trustDomain.id)") else {
             throw .badSigningRequest(detail: "it does not name \(trustDomain.id) and nothing else")
         }
         guard request.publicKey != authority.publicKey else { throw .keyOfAuthority }
-        let constraints = try constraints(below: authority)
+        let way = [authority] + above
+        let constraints = try constraints(below: way)
+        let start = way.map(\.notValidBefore).max() ?? authority.notValidBefore
         let decision = try LifetimeDecision(
-            asked: lifetime, isDefault: false, entryEnd: end,
-            authority: authority.notValidBefore..<max(authority.notValidBefore, authority.notValidAfter), now: now)
+            asked: lifetime, isDefault: isDefault, entryEnd: end, ceilings: ceilings,
+            authority: start..<max(start, way.map(\.notValidAfter).min() ?? authority.notValidAfter), now: now)
         let serial = entropy.bytes(16)
         let signed: Certificate
         do {
@@ -57,18 +63,28 @@ package enum DownstreamCertificate {
         return (try validate(signed, request: request, trustDomain: trustDomain, authority: authority), decision)
     }
 
-    /// One authority fewer may follow than the one above allows (RFC 5280 §4.2.1.9).
-    private static func constraints(below authority: Certificate) throws(IssuanceError) -> BasicConstraints {
-        do {
-            guard case .isCertificateAuthority(let limit)? = try authority.extensions.basicConstraints else {
-                throw IssuanceError.lintFailed(detail: "the authority is no certificate authority")
-            }
-            guard let limit else { return .isCertificateAuthority(maxPathLength: nil) }
-            guard limit > 0 else { throw IssuanceError.pathLengthExhausted }
-            return .isCertificateAuthority(maxPathLength: limit - 1)
-        } catch let error as IssuanceError {
-            throw error
-        } catch { throw .lintFailed(detail: "the authority's constraints cannot be read") }
+    /// As many authorities may follow as everything above allows, the new one and those in between counted
+    /// (RFC 5280 §4.2.1.9).
+    ///
+    /// - Parameter way: From the direct issuer to the root.
+    /// - Returns: What the new one allows below itself.
+    /// - Throws: `pathLengthExhausted` or `lintFailed`.
+    private static func constraints(below way: [Certificate]) throws(IssuanceError) -> BasicConstraints {
+        let limits: [Int?]
+        do { limits = try way.map { try pathLength(of: $0) } } catch let error as IssuanceError { throw error } catch {
+            throw .lintFailed(detail: "the authority's constraints cannot be read")
+        }
+        let left = limits.enumerated().compactMap { depth, limit in limit.map { $0 - depth - 1 } }.min()
+        guard left.map({ $0 >= 0 }) ?? true else { throw .pathLengthExhausted }
+        return .isCertificateAuthority(maxPathLength: left)
+    }
+
+    /// How many authorities may follow one; nil for any number.
+    private static func pathLength(of authority: Certificate) throws -> Int? {
+        guard case .isCertificateAuthority(let limit)? = try authority.extensions.basicConstraints else {
+            throw IssuanceError.lintFailed(detail: "the authority is no certificate authority")
+        }
+        return limit
     }
 
     /// The subject of the authority above, at which depth this one stands, and a number that tells it from its siblings.

@@ -46,7 +46,7 @@ package struct LifetimeDecision: Hashable, Sendable {
     package var shortfall: String? {
         switch limit {
         case .issuerDefault, .entry: nil
-        case .entryExpiry, .nodeExpiry, .ceiling, .authorityExpiry:
+        case .entryExpiry, .parentExpiry, .nodeExpiry, .ceiling, .authorityExpiry:
             "\(asked.wholeSeconds) s were asked for and \(granted.wholeSeconds) s are left: \(limit.reason) at "
                 + validity.upperBound.formatted(.iso8601)
         }
@@ -66,6 +66,7 @@ package enum LifetimeLimit: String, Hashable, Sendable, CustomStringConvertible,
     case issuerDefault = "issuer_default"
     case entry
     case entryExpiry = "entry_expiry"
+    case parentExpiry = "parent_expiry"
     case nodeExpiry = "node_expiry"
     case ceiling
     case authorityExpiry = "authority_expiry"
@@ -77,6 +78,7 @@ package enum LifetimeLimit: String, Hashable, Sendable, CustomStringConvertible,
         case .issuerDefault: "the server's default ends"
         case .entry: "the entry's lifetime ends"
         case .entryExpiry: "the entry ends"
+        case .parentExpiry: "an entry above it ends"
         case .nodeExpiry: "the node's permission ends"
         case .ceiling: "the longest lifetime that the server allows ends"
         case .authorityExpiry: "the signing authority ends"

@@ -14,7 +14,8 @@ package struct SVIDIssuer: Sendable {
         package var jwtIssuer: String?
 
         package init(
-            x509TTL: Duration = .seconds(3600), jwtTTL: Duration = .seconds(300), agentTTL: Duration = .seconds(3600),
+            x509TTL: Duration = .seconds(3600), jwtTTL: Duration = .seconds(300),
+            agentTTL: Duration = .seconds(3 * 3600),
             jwtIssuer: String? = nil
         ) {
             (self.x509TTL, self.jwtTTL, self.agentTTL, self.jwtIssuer) = (x509TTL, jwtTTL, agentTTL, jwtIssuer)

@@ -10,7 +10,8 @@ package protocol AuthorityStore: Sendable {
     /// Makes changes durable, all or none, and raises the bundle sequence in the same transaction.
     ///
     /// Putting a record that is known changes its state and its server alone. A second active authority of one kind and
-    /// server fails.
+    /// server fails, and so does any other state for one that was revoked. Putting one as revoked raises the store's
+    /// security revision.
     ///
     /// - Returns: The new bundle sequence.
     /// - Throws: ``StoreError``.

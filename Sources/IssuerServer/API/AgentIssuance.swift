@@ -65,11 +65,11 @@ struct AgentIssuance: Sendable {
         var result = Spire_Api_Server_Svid_V1_BatchNewX509SVIDResponse.Result()
         do {
             let now = clock.now
-            let entry = try entry(question.entryID, for: agent, now: now)
+            let (entry, ceilings) = try entry(question.entryID, for: agent, now: now)
             var entropy = SystemEntropy()
             let svid = try issuer.x509SVID(
                 for: entry, as: identity(question.identity), request: SigningRequest(der: Array(question.csr)),
-                ceilings: [.node(agent)], now: now, using: &entropy)
+                ceilings: ceilings, now: now, using: &entropy)
             result.status = .ok
             result.svid = Spire_Api_Types_X509SVID(svid, hint: entry.contents.hint)
             record("x509-svid issued", id: svid.id, lifetime: svid.lifetime, entry: entry, agent: agent)
@@ -87,10 +87,10 @@ struct AgentIssuance: Sendable {
     ) throws(RPCError) -> Spire_Api_Server_Svid_V1_NewJWTSVIDResponse {
         do {
             let now = clock.now
-            let entry = try entry(entryID, for: agent, now: now)
+            let (entry, ceilings) = try entry(entryID, for: agent, now: now)
             var entropy = SystemEntropy()
             let svid = try issuer.jwtSVID(
-                for: entry, as: identity(wire), audience: audience, ceilings: [.node(agent)], now: now,
+                for: entry, as: identity(wire), audience: audience, ceilings: ceilings, now: now,
                 using: &entropy)
             record("jwt-svid issued", id: svid.id, lifetime: svid.lifetime, entry: entry, agent: agent)
             return .with { $0.svid = Spire_Api_Types_JWTSVID(svid, hint: entry.contents.hint) }
@@ -99,15 +99,18 @@ struct AgentIssuance: Sendable {
         }
     }
 
-    private func entry(_ id: String, for agent: AttestedAgent, now: Date) throws -> Entry {
+    /// An entry that the agent may serve, and what its SVIDs may not outlive because of how it may.
+    private func entry(
+        _ id: String, for agent: AttestedAgent, now: Date
+    ) throws -> (Entry, ceilings: [LifetimeCeiling]) {
         guard !id.isEmpty else { throw RPCError(code: .invalidArgument, message: "entry ID is missing") }
-        let (entry, isAuthorized) = entries.read { index in
+        let (entry, end) = entries.read { index in
             let entry = index[id]
-            return (entry, entry.map { index.isAuthorized(agent, for: $0, now: now) } ?? false)
+            return (entry, entry.flatMap { index.permission(of: agent, for: $0, now: now) })
         }
         guard let entry else { throw IssuanceError.entryMissing }
-        guard isAuthorized else { throw IssuanceError.notAuthorized }
-        return entry
+        guard let end else { throw IssuanceError.notAuthorized }
+        return (entry, [LifetimeCeiling(end: end, limit: .parentExpiry), .node(agent)])
     }
 
     private func identity(_ wire: Spire_Api_Types_SPIFFEID?) throws -> SPIFFEID? {

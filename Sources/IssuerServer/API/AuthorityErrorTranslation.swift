@@ -6,7 +6,7 @@ package import IssuerDomain
 extension AuthorityRefusal: RPCErrorConvertible {
     package var rpcErrorCode: RPCError.Code {
         switch self {
-        case .noID, .unknown, .isActive, .ended, .upstreamInUse, .unsound: .invalidArgument
+        case .noID, .unknown, .isActive, .ended, .early, .upstreamInUse, .unsound: .invalidArgument
         case .isUpstreams, .noUpstream, .isRevoked: .failedPrecondition
         case .idTaken: .alreadyExists
         case .tooMany: .resourceExhausted
@@ -26,7 +26,6 @@ extension AuthorityError: RPCErrorConvertible {
         switch self {
         case .notAllowed(let refusal): refusal.rpcErrorCode
         case .store(let error): error.rpcErrorCode
-        case .clockBeforeAuthority: .unavailable
         case .damaged, .keyStore, .refused, .upstream: .internalError
         }
     }
@@ -35,7 +34,6 @@ extension AuthorityError: RPCErrorConvertible {
         switch self {
         case .notAllowed(let refusal): refusal.rpcErrorMessage
         case .store(let error): error.rpcErrorMessage
-        case .clockBeforeAuthority: description
         case .upstream: "the upstream authority did not sign or publish; nothing was changed"
         case .damaged, .keyStore, .refused: "the authority could not be made or read; nothing was changed"
         }

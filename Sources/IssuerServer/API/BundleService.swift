@@ -43,8 +43,13 @@ struct BundleService: Spire_Api_Server_Bundle_V1_Bundle.SimpleServiceProtocol {
     func publishJWTAuthority(
         request: Spire_Api_Server_Bundle_V1_PublishJWTAuthorityRequest, context: ServerContext
     ) async throws -> Spire_Api_Server_Bundle_V1_PublishJWTAuthorityResponse {
-        _ = try access.requireDownstream(context)
-        return try await OwnBundleChanges(authorities: authorities).publish(request, now: clock.now)
+        let caller = try access.requireDownstream(context)
+        let now = clock.now
+        guard let power = entries.read({ $0.downstreamPower(of: caller, now: now) }) else {
+            throw RPCError(code: .permissionDenied, message: "this call is for downstream servers")
+        }
+        return try await OwnBundleChanges(authorities: authorities).publish(
+            request, by: caller, power: power, now: now)
     }
 
     func publishWITAuthority(

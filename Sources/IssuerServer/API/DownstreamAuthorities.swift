@@ -11,8 +11,9 @@ internal import X509
 struct DownstreamAuthorities: Sendable {
     let access: AccessControl
     let authorities: AuthorityKeeper
+    let entries: EntryRegistrar
     let trustDomain: TrustDomain
-    /// How long one lives whose server does not say.
+    /// How long one lives when neither its server nor its entry says.
     let defaultLifetime: Duration
     let clock: any WallClock
     let logger: Logger
@@ -25,15 +26,24 @@ struct DownstreamAuthorities: Sendable {
         guard request.preferredTtl >= 0 else {
             throw RPCError(code: .invalidArgument, message: "preferred_ttl is negative")
         }
-        let snapshot = authorities.snapshot
+        let (snapshot, now) = (authorities.snapshot, clock.now)
+        guard let power = entries.read({ $0.downstreamPower(of: caller, now: now) }) else {
+            throw RPCError(code: .permissionDenied, message: "this call is for downstream servers")
+        }
         var entropy = SystemEntropy()
         do throws(IssuanceError) {
             let (certificate, lifetime) = try DownstreamCertificate.sign(
                 SigningRequest(der: Array(request.csr)), for: trustDomain, under: snapshot.x509.certificate,
-                key: snapshot.x509.key.certificateKey,
-                lifetime: request.preferredTtl > 0 ? .seconds(request.preferredTtl) : defaultLifetime,
-                end: snapshot.x509.record.notAfter, now: clock.now, using: &entropy)
+                key: snapshot.x509.key.certificateKey, above: snapshot.above,
+                lifetime: request.preferredTtl > 0 ? .seconds(request.preferredTtl) : power.lifetime ?? defaultLifetime,
+                isDefault: request.preferredTtl == 0 && power.lifetime == nil, end: power.end,
+                ceilings: [LifetimeCeiling(end: snapshot.x509.record.notAfter, limit: .authorityExpiry)],
+                now: now, using: &entropy)
             let response = try answer(certificate: certificate.bytes(), snapshot)
+            var fact = IssuanceFact.issued(
+                trustDomain.id, expiresAt: certificate.notValidAfter, limit: lifetime.limit)
+            fact.serial = SerialNumber.text(certificate.serialNumber)
+            IssuanceTrail.current?.note(fact)
             logger.info(
                 "downstream authority signed",
                 metadata: [

@@ -2,6 +2,7 @@ internal import Foundation
 internal import GRPCCore
 internal import IssuerAPIProtos
 internal import IssuerDomain
+internal import Platform
 internal import SPIFFE
 internal import SwiftProtobuf
 
@@ -33,16 +34,20 @@ struct OwnBundleChanges {
             authorities.snapshot, mask: request.hasOutputMask ? request.outputMask : nil)
     }
 
-    /// Publishes the key of a server below this one.
+    /// Publishes the key of a server below this one, for no longer than the server is one.
     ///
     /// - Returns: Every JWT authority of the bundle after it.
     func publish(
-        _ request: Spire_Api_Server_Bundle_V1_PublishJWTAuthorityRequest, now: Date
+        _ request: Spire_Api_Server_Bundle_V1_PublishJWTAuthorityRequest, by publisher: SPIFFEID,
+        power: DownstreamPower, now: Date
     ) async throws -> Spire_Api_Server_Bundle_V1_PublishJWTAuthorityResponse {
         guard request.hasJwtAuthority else {
             throw RPCError(code: .invalidArgument, message: "JWT authority is missing")
         }
-        try await authorities.publish(try Self.jwt(request.jwtAuthority, now: now), now: now)
+        let longest = now + ForeignAuthority.longestPublication.timeInterval
+        try await authorities.publish(
+            try Self.jwt(request.jwtAuthority, latest: min(longest, power.end ?? longest), now: now), by: publisher,
+            now: now)
         let bundle = try Spire_Api_Types_Bundle(authorities.snapshot, mask: nil)
         return .with { $0.jwtAuthorities = bundle.jwtAuthorities }
     }
@@ -63,12 +68,15 @@ struct OwnBundleChanges {
         }
     }
 
-    private static func jwt(_ wire: Spire_Api_Types_JWTKey, now: Date) throws -> ForeignAuthority {
+    private static func jwt(
+        _ wire: Spire_Api_Types_JWTKey, latest: Date = .distantFuture, now: Date
+    ) throws -> ForeignAuthority {
         guard wire.expiresAt >= 0 else {
             throw RPCError(code: .invalidArgument, message: "JWT authority ends before there was time")
         }
         return try ForeignAuthority(
             jwtKeyID: wire.keyID, der: Array(wire.publicKey),
-            notAfter: wire.expiresAt == 0 ? nil : Date(timeIntervalSince1970: TimeInterval(wire.expiresAt)), now: now)
+            notAfter: wire.expiresAt == 0 ? nil : Date(timeIntervalSince1970: TimeInterval(wire.expiresAt)),
+            latest: latest, now: now)
     }
 }

@@ -1,11 +1,6 @@
-internal import Foundation
 internal import GRPCCore
-internal import IssuerAPIProtos
 internal import IssuerDomain
-internal import SPIFFE
-internal import SwiftASN1
 internal import Synchronization
-internal import X509
 
 /// Writes down what one call brings about, before its answer leaves.
 final class IssuanceRecorder: Sendable {
@@ -25,7 +20,6 @@ final class IssuanceRecorder: Sendable {
     ///
     /// - Throws: `RPCError` Unavailable when it cannot be written: what is not recorded is not handed out.
     func flush(before message: Any) async throws(RPCError) {
-        if trail.isEmpty, let fact = Self.fact(in: message) { trail.note(fact) }
         try await append(trail.take())
     }
 
@@ -63,29 +57,6 @@ final class IssuanceRecorder: Sendable {
         } catch {
             throw RPCError(code: .unavailable, message: "the issuance record cannot be written; nothing was issued")
         }
-    }
-
-    /// What an answer tells that nobody noted: an authority for a server below.
-    private static func fact(in message: Any) -> IssuanceFact? {
-        guard let response = message as? Spire_Api_Server_Svid_V1_NewDownstreamX509CAResponse,
-            let der = response.caCertChain.first, let certificate = try? Certificate(derEncoded: Array(der)),
-            let id = (try? SPIFFEID(certificateAuthority: certificate))
-        else { return nil }
-        var fact = IssuanceFact.issued(id, expiresAt: certificate.notValidAfter, limit: nil)
-        fact.serial = SerialNumber.text(certificate.serialNumber)
-        return fact
-    }
-}
-
-extension SPIFFEID {
-    /// The one URI that names a certificate.
-    fileprivate init?(certificateAuthority certificate: Certificate) throws {
-        guard let names = try certificate.extensions.subjectAlternativeNames else { return nil }
-        for case .uniformResourceIdentifier(let uri) in names {
-            self = try SPIFFEID(uri)
-            return
-        }
-        return nil
     }
 }
 

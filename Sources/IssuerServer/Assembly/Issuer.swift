@@ -233,7 +233,7 @@ package struct Issuer: Sendable {
             SVIDService(
                 access: access, issuer: svids, issuance: issuance, powers: guardedEntries,
                 downstream: DownstreamAuthorities(
-                    access: access, authorities: authorities,
+                    access: access, authorities: authorities, entries: entries,
                     trustDomain: configuration.trustDomain, defaultLifetime: configuration.authorities.lifetime,
                     clock: clock, logger: logger), clock: clock, logger: logger),
             BundleService(
@@ -247,34 +247,56 @@ package struct Issuer: Sendable {
             DebugService(
                 access: access, agents: agents, entries: entries, federation: federation, serverSVID: serverSVID,
                 startedAt: admission.startedAt, clock: clock),
-            HealthService(parts: entriesFolder.map { folder in ["entries-folder": { folder.isSound }] } ?? [:]) {
-                authorities.snapshot.x509.record.notAfter > clock.now && agents.rollback == nil
+            HealthService(parts: healthParts) {
+                let (snapshot, now) = (authorities.snapshot, clock.now)
+                return snapshot.x509.validity.contains(now) && snapshot.jwt.record.notAfter > now
+                    && agents.rollback == nil
             },
         ] + admission.services(access)
     }
 
     private var aliases: TokenAliases { TokenAliases(entries: entries, store: store, logger: logger) }
 
+    /// What can fail while the rest goes on.
+    private var healthParts: [String: @Sendable () async -> Bool] {
+        var parts: [String: @Sendable () async -> Bool] = [
+            "authorities": { [authorities, clock] in
+                AuthorityRecord.Kind.allCases.allSatisfy {
+                    !authorities.snapshot.standing($0).isSuccessorOverdue(now: clock.now)
+                }
+            }
+        ]
+        if let entriesFolder { parts["entries-folder"] = { entriesFolder.isSound } }
+        return parts
+    }
+
     /// Keeps authorities, the server's own SVID and the store in order until cancelled.
     private func tend() async throws {
         var lastLook = clock.now
+        let (upkeep, stopwatch) = (Upkeep(logger: logger), ContinuousClock())
+        let start = stopwatch.now
+        var watch = ClockWatch(
+            calendar: clock.now, time: .zero, patience: min(.seconds(600), configuration.authorities.lifetime))
         while true {
-            do {
-                try await authorities.tend(now: clock.now, using: SystemEntropy())
-                try serverSVID.renewIfDue(
-                    issuer: svids, spoiled: authorities.snapshot.spoiled, now: clock.now, using: SystemEntropy())
-                try await agents.pruneTokens(now: clock.now)
-                try await aliases.dropAbandoned()
-                try await agents.keepContacts(now: clock.now)
-                try await pruneEntries()
-                try await admission.tend()
-                lastLook = try await beginEntries(after: lastLook)
-            } catch let error as CancellationError {
-                throw error
-            } catch {
-                try Task.checkCancellation()
-                logger.error("upkeep failed and will be tried again", metadata: ["error": "\(error)"])
-            }
+            let mayForget = watch.isSettled(calendar: clock.now, time: start.duration(to: stopwatch.now))
+            var looked = lastLook
+            try await upkeep.round([
+                .init("authorities") {
+                    try await authorities.tend(now: clock.now, mayForget: mayForget, using: SystemEntropy())
+                },
+                .init("server svid") {
+                    try serverSVID.renewIfDue(
+                        issuer: svids, spoiled: authorities.snapshot.spoiled, now: clock.now, using: SystemEntropy())
+                },
+                .init("security mark") { try await agents.raiseMark() },
+                .init("join tokens") { try await agents.pruneTokens(now: clock.now) },
+                .init("abandoned aliases") { try await aliases.dropAbandoned() },
+                .init("last contacts") { try await agents.keepContacts(now: clock.now) },
+                .init("expired entries") { try await pruneEntries() },
+                .init("admission") { try await admission.tend() },
+                .init("beginning entries") { looked = try await beginEntries(after: lastLook) },
+            ])
+            lastLook = looked
             try await clock.sleep(for: tendingInterval)
         }
     }

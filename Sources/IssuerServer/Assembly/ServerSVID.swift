@@ -20,6 +20,7 @@ final class ServerSVID: Sendable {
     private struct Current {
         let material: TLSMaterial
         let chain: [Link]
+        let start: Date
         let due: Date
         let authorityID: String
     }
@@ -39,7 +40,8 @@ final class ServerSVID: Sendable {
     /// What is presented, leaf first.
     var chain: [Link] { current.withLock { $0.chain } }
 
-    /// Replaces the SVID when half of its life is over, and at once when what signed it is tainted.
+    /// Replaces the SVID when half of its life is over, and at once when what signed it is tainted or the clock was set
+    /// back to before it.
     ///
     /// - Parameters:
     ///   - issuer: Signs the new one.
@@ -48,7 +50,7 @@ final class ServerSVID: Sendable {
     ///   - entropy: For the serial number.
     /// - Throws: ``IssuanceError``; then the SVID stays.
     func renewIfDue(issuer: SVIDIssuer, spoiled: Set<String>, now: Date, using entropy: some Entropy) throws {
-        guard current.withLock({ $0.due <= now || spoiled.contains($0.authorityID) }) else { return }
+        guard current.withLock({ $0.due <= now || now < $0.start || spoiled.contains($0.authorityID) }) else { return }
         let renewed = try Self.issue(by: issuer, now: now, using: entropy)
         current.withLock { $0 = renewed }
     }
@@ -70,6 +72,7 @@ final class ServerSVID: Sendable {
                     id: index == 0 ? svid.id : nil, expiresAt: certificate.notValidAfter,
                     subject: "\(certificate.subject)")
             },
+            start: validity.lowerBound,
             due: validity.lowerBound + validity.upperBound.timeIntervalSince(validity.lowerBound) / 2,
             authorityID: svid.authorityID)
     }

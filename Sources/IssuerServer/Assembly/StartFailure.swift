@@ -12,7 +12,8 @@ enum StartFailure {
         case AuthorityError.upstream(let error): UpstreamFailure.describe(error, configuration: configuration)
         case AuthorityError.keyStore(let error): KeyStoreFailure.describe(error, configuration: configuration)
         case let error as KeyStoreError: KeyStoreFailure.describe(error, configuration: configuration)
-        case let error as AuthorityError: describe(error)
+        case let error as AuthorityError:
+            Failure(.refused, "\(error)", hint: "restore a backup of the state folder")
         case let error as SecurityMarkError:
             Failure(
                 .refused, "\(error)",
@@ -39,15 +40,6 @@ enum StartFailure {
                 hint: "start with trust domain '\(stored)', or choose another state folder")
         case .failed, .outsideScope, .needsSecondPerson:
             Failure(.refused, "\(path): \(error)", hint: "see the message above; nothing was changed")
-        }
-    }
-
-    private static func describe(_ error: AuthorityError) -> Failure {
-        switch error {
-        case .clockBeforeAuthority:
-            Failure(.refused, "\(error)", hint: "set the clock of this machine (timedatectl status), then start again")
-        case .damaged, .refused, .store, .notAllowed, .keyStore, .upstream:
-            Failure(.refused, "\(error)", hint: "restore a backup of the state folder")
         }
     }
 }

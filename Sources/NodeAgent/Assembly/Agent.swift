@@ -55,6 +55,12 @@ package struct Agent: Sendable {
             logger.warning("agent svid of the last run has expired", metadata: ["agent.id": "\(ended.id)"])
             identity = nil
         }
+        let nodeKey = try store.loadNodeKey()
+        if let early = identity, clock.now < early.validity.lowerBound, nodeKey?.agentID != nil {
+            logger.warning(
+                "agent svid of the last run is not valid yet; coming in again", metadata: ["agent.id": "\(early.id)"])
+            identity = nil
+        }
         if let kept = identity, remote.joinToken != nil, let given = remote.bootstrapBundle, !kept.isIssued(by: given) {
             logger.notice(
                 "agent svid of the last run is of another authority; joining anew",
@@ -81,7 +87,7 @@ package struct Agent: Sendable {
         }
         let link = IssuerLink(
             client: client, trustDomain: configuration.trustDomain, makeTransport: { try makeTransport($0) },
-            identity: identity, nodeKey: try store.loadNodeKey(),
+            identity: identity, nodeKey: nodeKey,
             prover: remote.joinToken.map { JoinTokenProver($0) } ?? remote.prover, staysWhenRefused: false,
             store: store, clock: clock, logger: logger)
         try self.init(configuration, link: link, trust: trust, store: store, clock: clock, logger: logger)

@@ -72,24 +72,23 @@ final class IssuerLink<Transport: ClientTransport>: Sendable {
     ///
     /// - Throws: ``Failure`` with status `notPermitted` when the issuer says no; `CancellationError`.
     func join() async throws {
-        if let identity, identity.validity.upperBound > clock.now { return }
+        if let identity, !identity.hasEnded(at: clock.now) { return }
         guard hasWayIn else {
             throw Failure(
                 .notPermitted, "this agent has not joined yet and has no join token",
                 hint: "run 'mintmark token create' on the server, then start the agent with --join-token")
         }
-        var pause = Duration.milliseconds(200)
+        var (pause, entropy) = (ReconnectPause(), SystemEntropy())
         while true {
             do {
                 try await comeIn()
                 return
             } catch IssuerClientError.unavailable(let detail) {
                 logger.warning("issuer cannot be reached; trying again", metadata: ["error": "\(detail)"])
-                try await Task.sleep(for: pause)
-                pause = min(pause * 2, .seconds(5))
+                try await Task.sleep(for: pause.take(using: &entropy))
             } catch IssuerClientError.unproven(let detail) {
                 logger.error("this node cannot prove itself; trying again", metadata: ["error": "\(detail)"])
-                try await Task.sleep(for: .seconds(5))
+                try await Task.sleep(for: ReconnectPause.drawn(from: .seconds(5), using: &entropy))
             } catch let error as IssuerClientError where staysWhenRefused {
                 // In one process with the issuer: it must go on, so that an admin can let this agent in again.
                 logger.error("issuer refuses this agent; trying again", metadata: ["error": "\(error)"])
@@ -107,8 +106,9 @@ final class IssuerLink<Transport: ClientTransport>: Sendable {
     /// - Returns: Whether it was replaced.
     /// - Throws: ``IssuerClientError``; the old identity stays.
     func renewIfDue() async throws -> Bool {
-        guard let identity, identity.renewal.due <= clock.now else { return false }
-        let hasEnded = identity.validity.upperBound <= clock.now
+        guard let identity else { return false }
+        let hasEnded = identity.hasEnded(at: clock.now)
+        guard hasEnded || identity.renewal.due <= clock.now else { return false }
         if hasEnded, hasWayIn {
             // Nobody takes a call from who presents an SVID that has ended.
             if presentsIdentity.exchange(false, ordering: .relaxed), let transport = try await makeTransport(nil) {
@@ -146,7 +146,7 @@ final class IssuerLink<Transport: ClientTransport>: Sendable {
     }
 
     /// Whether the identity has ended and only a new token would help.
-    var needsToken: Bool { !hasWayIn && (identity.map { $0.validity.upperBound <= clock.now } ?? false) }
+    var needsToken: Bool { !hasWayIn && (identity.map { $0.hasEnded(at: clock.now) } ?? false) }
 
     /// Gets in once more, with a proof that works again, or with a join token that was not needed at the start.
     ///

@@ -11,6 +11,8 @@ struct NodeIdentity: Sendable {
     let id: SPIFFEID
     let tls: TLSIdentity
     let validity: Range<Date>
+    /// When it came, or was read again.
+    let arrived: Date
     private(set) var renewal: RenewalPlan
     let authorityKeyID: String
     /// Whether the issuer wants the proof again, instead of a renewal.
@@ -24,6 +26,7 @@ struct NodeIdentity: Sendable {
         id = leaf.id
         tls = TLSIdentity(chain: chain, key: SecretBytes(key.derRepresentation))
         validity = leaf.validity
+        arrived = now
         authorityKeyID = leaf.authorityKeyID
         self.canReattest = canReattest
         renewal = RenewalPlan(arrived: now, end: leaf.validity.upperBound, using: &entropy)
@@ -34,6 +37,13 @@ extension NodeIdentity {
     /// Brings the renewal forward.
     mutating func hasten(now: Date, within spread: TimeInterval, using entropy: inout some RandomNumberGenerator) {
         renewal.hasten(now: now, within: spread, using: &entropy)
+    }
+
+    /// Whether it holds no longer: it has ended, or the clock was set back to before it.
+    ///
+    /// One that came from an issuer whose clock is ahead was no better before, and is shown all the same.
+    func hasEnded(at now: Date) -> Bool {
+        validity.upperBound <= now || (now < validity.lowerBound && now < arrived)
     }
 
     /// Whether one of a bundle's authorities signed it.

@@ -71,7 +71,7 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
     }
 
     private func syncOnWakeUp(_ onFirstSync: @Sendable () async throws -> Void) async throws {
-        var pause = Duration.milliseconds(200)
+        var (pause, entropy) = (ReconnectPause(), SystemEntropy())
         var isFirst = true
         var refusals = 0
         waker.yield()
@@ -80,7 +80,7 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
                 if try await link.renewIfDue() { following.withLock { $0.rotated?.finish() } }
                 try await sync()
                 try await link.registerNodeKeyIfNeeded()
-                pause = .milliseconds(200)
+                pause.reset()
                 refusals = 0
                 if isFirst {
                     isFirst = false
@@ -92,7 +92,8 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
                 refusals += 1
                 // Once may be a call that was under way while this agent's SVID was replaced.
                 if refusals > 1 { await handleRefusal(detail) }
-                try await Task.sleep(for: refusals > 1 ? .seconds(5) : .milliseconds(300))
+                let longest = refusals > 1 ? Duration.seconds(5) : .milliseconds(300)
+                try await Task.sleep(for: ReconnectPause.drawn(from: longest, using: &entropy))
                 waker.yield()
             } catch let failure as Failure {
                 throw failure
@@ -104,8 +105,7 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
                 } else {
                     logger.warning("sync failed; trying again", metadata: ["error": "\(error)"])
                 }
-                try await Task.sleep(for: pause)
-                pause = min(pause * 2, .seconds(5))
+                try await Task.sleep(for: pause.take(using: &entropy))
                 waker.yield()
             }
         }
@@ -158,18 +158,19 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
 
     /// Follows the issuer's announcements, again and again; an issuer that has none is polled.
     private func follow() async throws {
-        let firstPause = Duration.milliseconds(200)
-        var pause = firstPause
+        var (lost, entropy) = (ReconnectPause(), SystemEntropy())
         while true {
+            let pause: Duration
             do {
                 try await followOnce()
                 // Ended well, or to go on with a new SVID.
                 pause = .milliseconds(20)
+                lost.reset()
             } catch IssuerClientError.refused {
                 // This issuer does not announce; ask again now and then, it may be upgraded.
-                pause = .seconds(60)
+                pause = ReconnectPause.drawn(from: .seconds(60), using: &entropy)
             } catch {
-                pause = min(max(pause * 2, firstPause), .seconds(5))
+                pause = lost.take(using: &entropy)
             }
             following.withLock { $0.isFollowing = false }
             waker.yield()
@@ -210,7 +211,9 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
             let now = clock.now
             lastRound = min(lastRound, now)
             var deadline = lastRound + interval.timeInterval
-            let due = [IssuancePlan.nextDue(state.view.svids), link.identity?.renewal.due].compactMap(\.self).min()
+            let ended = link.identity.flatMap { $0.hasEnded(at: now) ? now : nil }
+            let due = [IssuancePlan.nextDue(state.view.svids), link.identity?.renewal.due, ended].compactMap(\.self)
+                .min()
             if let due {
                 // What the last round could not renew is left alone for a while.
                 deadline = min(deadline, max(due, lastRound + (due <= lastRound ? 5 : 0.2)))
@@ -220,7 +223,7 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
                 waker.yield()
                 continue
             }
-            try await clock.sleep(until: min(deadline, now + 0.5))
+            try await clock.sleep(for: .seconds(min(deadline.timeIntervalSince(now), 0.5)))
         }
     }
 
