@@ -29,10 +29,13 @@ enum EntryFailure {
         switch RPCError.Code(rawValue: Int(status.code)) {
         case .notFound?: return Failure(.refused, status.message, hint: "list what exists with 'mintmark entry list'")
         case .alreadyExists?: return Failure(.refused, status.message, hint: "choose another ID, or leave it out")
-        case .failedPrecondition?:
+        // The one precondition of entries that has a command of its own.
+        case .failedPrecondition? where status.message.contains("no bundle of trust domain"):
             return Failure(
                 .refused, status.message,
                 hint: "store the bundle with 'mintmark bundle set', or follow it with 'mintmark federation create'")
+        case .failedPrecondition?, .resourceExhausted?:
+            return Failure(.refused, status.message, hint: "make the call again once that is so")
         default:
             return Failure(
                 .refused, status.message,

@@ -38,6 +38,8 @@ package enum EntryError: Error, Hashable {
     case digestSetExists(name: String)
     case digestSetMissing(name: String)
     case digestSetInUse(name: String, entries: Int)
+    /// There are as many entries as this server keeps.
+    case tooManyEntries(limit: Int)
 }
 
 extension EntryError: CustomStringConvertible {
@@ -85,6 +87,8 @@ extension EntryError: CustomStringConvertible {
         case .digestSetExists(let name): "digest set '\(name)' exists already"
         case .digestSetMissing(let name): "there is no digest set '\(name)'"
         case .digestSetInUse(let name, let entries): "digest set '\(name)' is used by \(entries) entries"
+        case .tooManyEntries(let limit):
+            "this server keeps at most \(limit) entries; delete some, or raise limits.entries in its configuration"
         }
     }
 }
@@ -99,7 +103,8 @@ extension EntryError {
             .invalidDNSName, .invalidEntryID, .lifetimeOutOfRange, .alreadyExpired, .federatesWithItself,
             .bundleMissing, .exists,
             .idTaken, .notFound, .badText, .neverInForce, .emptyGroup, .absenceNeverShown, .contradiction, .template,
-            .templateWithPrivileges, .emptyDigestSet, .digestSetExists, .digestSetMissing, .digestSetInUse:
+            .templateWithPrivileges, .emptyDigestSet, .digestSetExists, .digestSetMissing, .digestSetInUse,
+            .tooManyEntries:
             false
         }
     }

@@ -129,6 +129,7 @@ struct AgentService: Spire_Api_Server_Agent_V1_Agent.SimpleServiceProtocol {
         let (token, record) = try await agents.createJoinToken(
             lifetime: .seconds(request.ttl), chosen: request.token.isEmpty ? nil : SecretText(request.token),
             now: clock.now, using: SystemEntropy())
+        IssuanceTrail.current?.note(.issued(record.agentID, expiresAt: record.expiresAt))
         if let alias { try await createAlias(alias, of: record.agentID) }
         logger.info(
             "join token created",

@@ -19,6 +19,7 @@ extension EntryError: RPCErrorConvertible {
         case .bundleMissing, .digestSetInUse: .failedPrecondition
         case .exists, .idTaken, .digestSetExists: .alreadyExists
         case .notFound, .digestSetMissing: .notFound
+        case .tooManyEntries: .resourceExhausted
         }
     }
 
