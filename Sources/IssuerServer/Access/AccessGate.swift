@@ -219,6 +219,12 @@ struct AccessGate: ServerInterceptor {
     private func recordRefusal(
         _ error: any Error, of rule: MethodRule, _ principal: Principal, _ context: ServerContext, requestID: String
     ) async throws {
+        logger.debug(
+            "call refused",
+            metadata: [
+                "rpc.method": "\(rule.method)", "principal": "\(principal)", "request.id": "\(requestID)",
+                "error": "\(IssuanceRecorder.reason(of: error))",
+            ])
         guard rule.issues else { return }
         let call = IssuanceRecord.Call(
             time: clock.now, requestID: requestID, callerClass: .any, principal: "\(principal)",
