@@ -197,8 +197,8 @@ let package = Package(
             name: "Bootstrap",
             dependencies: [
                 "GRPCConnections", "SPIFFE", "Platform", "LinuxKernel", "HealthProtos", "WorkloadIdentity",
-                certificates, configuration, grpcCore, grpcHTTP2, lifecycle, logging, nioCore, nioPosix, nioSSL,
-                protobuf, system, yams,
+                certificates, configuration, grpcCore, grpcHTTP2, httpTypes, hummingbirdCore,
+                lifecycle, logging, nioCore, nioPosix, nioSSL, protobuf, system, yams,
             ], swiftSettings: strict),
 
         // Assemblies.

@@ -11,6 +11,7 @@ final class Listener<Connection: Sendable>: HTTP2ServerTransport.ListenerFactory
     let connections: ConnectionTable<Connection>
     let explain: @Sendable (any Error) -> any Error
     let accept: @Sendable (any Channel) -> EventLoopFuture<Connection>
+    private let census: ConnectionCensus
 
     init(
         endpoint: ConnectionEndpoint, limits: PeerLimits, security: HTTP2ServerTransport.ConnectionConfigurator.TLS,
@@ -23,6 +24,7 @@ final class Listener<Connection: Sendable>: HTTP2ServerTransport.ListenerFactory
         self.connections = connections
         self.explain = explain
         self.accept = accept
+        census = ConnectionCensus(total: limits.connections, ofOne: limits.connectionsOfOne)
     }
 
     var eventLoopGroup: any EventLoopGroup { .singletonMultiThreadedEventLoopGroup }
@@ -62,6 +64,7 @@ final class Listener<Connection: Sendable>: HTTP2ServerTransport.ListenerFactory
     ) -> EventLoopFuture<HTTP2ServerTransport.ConnectionConfigurator.ConnectionChannel> {
         channel.eventLoop.makeCompletedFuture {
             try handover.admit(channel)
+            try census.admit(channel)
             try channel.pipeline.syncOperations.addHandler(
                 SilenceCutter(opening: limits.openingSilence, later: limits.silence))
         }

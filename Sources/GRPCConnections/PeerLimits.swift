@@ -14,6 +14,9 @@ package struct PeerLimits: Hashable, Sendable {
     package var concurrentCalls: Int
     /// Bytes in one request message.
     package var requestBytes: Int
+    /// Connections open at once, in all and from one IPv4 address or one IPv6 network of 64 bits; nil for no limit.
+    package var connections: Int?
+    package var connectionsOfOne: Int?
 
     /// After how long a connection is closed as soon as its calls are over; nil for never.
     package var connectionAge: Duration?

@@ -11,8 +11,9 @@ extension SQLiteStore: IssuanceRecords {
             let statement = try db.cachedStatement(
                 sql: """
                     INSERT INTO issuances (time_ms, request_id, caller_class, principal, address, method, outcome,
-                        entry_id, entry_revision, spiffe_id, serial, token_id, audience, expires_at, limited_by, reason)
-                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                        entry_id, entry_revision, spiffe_id, serial, token_id, audience, expires_at, limited_by, reason,
+                        asked, repeats, first_ms)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                     """)
             for record in records {
                 let (call, fact) = (record.call, record.fact)
@@ -21,6 +22,7 @@ extension SQLiteStore: IssuanceRecords {
                     call.address, call.method, fact.outcome.rawValue, fact.entryID, fact.entryRevision,
                     fact.spiffeID.map { "\($0)" }, fact.serial, fact.tokenID, ListColumn.text(fact.audience),
                     fact.expiresAt?.unixSeconds, fact.limit?.rawValue, fact.reason,
+                    fact.asked, fact.repetition?.count, fact.repetition.map { Self.milliseconds($0.first) },
                 ])
             }
         }
@@ -37,7 +39,8 @@ extension SQLiteStore: IssuanceRecords {
         if let until = query.until { narrow("time_ms < ?", Self.milliseconds(until)) }
         if let spiffeID = query.spiffeID { narrow("spiffe_id = ?", spiffeID) }
         if let principal = query.principal { narrow("principal = ?", principal) }
-        if let outcome = query.outcome { narrow("outcome = ?", outcome.rawValue) }
+        // Written out, so that the index of what was denied is found.
+        if let outcome = query.outcome { narrow("outcome = '\(outcome.rawValue)'") }
         if let credential = query.credential { narrow("(serial = ? OR token_id = ?)", credential, credential) }
         if let before = query.before { narrow("number < ?", before) }
         let filter = conditions.isEmpty ? "" : "WHERE " + conditions.joined(separator: " AND ")
@@ -83,6 +86,10 @@ extension SQLiteStore: IssuanceRecords {
         fact.audience = try columns.list("audience") { $0 }
         fact.expiresAt = try columns.optionalDate("expires_at")
         fact.limit = try columns.optionalText("limited_by") == nil ? nil : try columns.raw("limited_by")
+        fact.asked = try columns.optionalText("asked")
+        if let count = try columns.optionalInteger("repeats"), let first = try columns.optionalInteger("first_ms") {
+            fact.repetition = .init(count: count, first: Date(timeIntervalSince1970: TimeInterval(first) / 1000))
+        }
         return IssuanceRecord(number: try columns.integer("number"), call: call, fact: fact)
     }
 

@@ -2,6 +2,7 @@ internal import Foundation
 internal import GRDB
 package import IssuerDomain
 package import SPIFFE
+internal import Synchronization
 
 /// The embedded store: one SQLite file in WAL mode, one writer, every commit flushed to disk.
 ///
@@ -9,6 +10,10 @@ package import SPIFFE
 /// translate SQLite's errors.
 package final class SQLiteStore: Sendable {
     private let pool: DatabasePool
+    private let errorCount = Mutex<UInt64>(0)
+
+    /// How often it did not do what it was asked.
+    package var errors: UInt64 { errorCount.withLock { $0 } }
 
     /// Opens a store, creating it where missing, and checks that it is whole and belongs to the trust domain.
     ///
@@ -21,7 +26,8 @@ package final class SQLiteStore: Sendable {
             try StoreFile.createPrivate(path)
             try Self.checkUntouched(path)
             var configuration = Configuration()
-            configuration.maximumReaderCount = 2
+            // Searches of the issuance record take long; there is room for others beside them.
+            configuration.maximumReaderCount = 6
             configuration.busyMode = .timeout(5)
             configuration.label = "mintmark"
             pool = try DatabasePool(path: path, configuration: configuration)
@@ -53,13 +59,19 @@ package final class SQLiteStore: Sendable {
     func read<Value: Sendable>(
         _ body: @escaping @Sendable (Database) throws -> Value
     ) async throws(StoreError) -> Value {
-        do { return try await pool.read(body) } catch { throw StoreErrorTranslation.translate(error) }
+        do { return try await pool.read(body) } catch { throw counted(error) }
     }
 
     func write<Value: Sendable>(
         _ body: @escaping @Sendable (Database) throws -> Value
     ) async throws(StoreError) -> Value {
-        do { return try await pool.write(body) } catch { throw StoreErrorTranslation.translate(error) }
+        do { return try await pool.write(body) } catch { throw counted(error) }
+    }
+
+    private func counted(_ error: any Error) -> StoreError {
+        // Whoever stopped waiting says nothing of the store.
+        if !(error is CancellationError) { errorCount.withLock { $0 &+= 1 } }
+        return StoreErrorTranslation.translate(error)
     }
 
     /// Writes, and goes on to the end also when the caller is cancelled.
@@ -72,7 +84,7 @@ package final class SQLiteStore: Sendable {
                         return .commit
                     }
                     continuation.resume(returning: .success(()))
-                } catch { continuation.resume(returning: .failure(StoreErrorTranslation.translate(error))) }
+                } catch { continuation.resume(returning: .failure(self.counted(error))) }
             }
         }
         try result.get()

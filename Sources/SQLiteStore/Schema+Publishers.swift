@@ -3,7 +3,7 @@ internal import GRDB
 extension Schema {
     /// Which server below published an authority.
     static func registerPublishers(_ migrator: inout DatabaseMigrator) {
-        migrator.registerMigration("9 publishers of authorities") { db in
+        migrator.registerMigration("10 publishers of authorities") { db in
             try db.execute(sql: "ALTER TABLE authorities ADD COLUMN publisher TEXT")
         }
     }

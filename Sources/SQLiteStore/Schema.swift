@@ -95,6 +95,7 @@ enum Schema {
         addEntryDetails(to: &migrator)
         registerAccess(in: &migrator)
         registerFederation(&migrator)
+        registerAudit(in: &migrator)
         registerAgentStatus(&migrator)
         registerPublishers(&migrator)
         return migrator

@@ -30,6 +30,7 @@ enum SigningBenchmark {
         if let token {
             contenders.append(Contender("P-256 signature in SoftHSM2") { _ = try token.jwsSignature(for: raw.input) })
         }
+        contenders.append(Contender("floor: one P-256 key") { _ = P256.Signing.PrivateKey() })
         for round in -50..<(count * 4) {
             for index in contenders.indices { try contenders[index].take(isCounted: round >= 0) }
         }

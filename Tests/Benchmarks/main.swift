@@ -66,7 +66,6 @@ if !options.onlyEvidence {
     rows += try await SigningBenchmark.run(count: options.count)
 }
 rows += try EvidenceBenchmark.run(sample: options.sample, count: options.count)
-if !options.onlyEvidence { rows += try await IssuanceBenchmark.run(count: options.count).map(\.row) }
 if options.onlyEvidence {
     // That was all.
 } else if let socket = options.socket {

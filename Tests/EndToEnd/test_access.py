@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
+import socket
 import threading
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -363,6 +367,109 @@ def test_a_flood_of_strangers_costs_no_agent_its_budget(roles):
     budgets = {each["name"]: each for each in server.json("debug")["budgets"]}
     assert budgets["attestation"]["refused"] >= 55 and budgets["attestation"]["burst"] == 5
     assert budgets["signing"]["refused"] == 0 and budgets["signing"]["admitted"] > 0
+    # All that was refused is on record, and most of it as a count.
+    server.stop()
+    server.start()
+    denied = server.json("audit", "query", "--outcome", "denied", "--principal", "stranger:127.0.0.1")["issuances"]
+    denied = [each for each in denied if each["method"].endswith("/AttestAgent")]
+    assert len(denied) <= 22
+    assert sum(each["repeats"] or 1 for each in denied) == 60, [each["reason"] for each in denied]
+    assert any("budget" in each["reason"] for each in denied)
+
+
+def test_budgets_are_told_to_whoever_may_look(cast):
+    budgets = cast.cli("debug", "--budgets", "--context", "viewer", "--output", "json").expect(0).json()["budgets"]
+    assert {each["name"] for each in budgets} == {"attestation", "signing", "reporting", "reading", "querying"}
+    cast.cli("debug", "--budgets", "--context", "nobody").refusal(NOT_PERMITTED)
+
+
+def test_a_denied_bearer_is_on_record_by_name(cast):
+    cast.cli("debug", "--context", "token").refusal(NOT_PERMITTED)
+    with TLSTunnel(cast.home, cast.server.port) as path, WorkloadAPI(path) as api:
+        bearer = (("authorization", f"Bearer {cast.corporation.token()}"),)
+        api.refusal("/spire.api.server.svid.v1.SVID/MintJWTSVID", b"", metadata=bearer, timeout=10)
+    found = cast.server.json("audit", "query", "--outcome", "denied", "--limit", "1")["issuances"][0]
+    assert found["method"].endswith("/MintJWTSVID") and found["principal"].startswith("oidc:corp:"), found
+
+
+def test_nobody_takes_all_connections(roles):
+    server = roles.server("crowded", limits={"connections_per_address": 3})
+
+    def is_open(connection: socket.socket) -> bool:
+        connection.settimeout(0.3)
+        try:
+            return connection.recv(1) != b""
+        except TimeoutError:
+            return True
+        except ConnectionResetError:
+            return False
+
+    with contextlib.ExitStack() as stack:
+        connections = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=5)) for _ in range(6)
+        ]
+        assert sum(is_open(each) for each in connections) == 3
+        other = stack.enter_context(
+            socket.create_connection(("127.0.0.1", server.port), timeout=5, source_address=("127.0.0.9", 0))
+        )
+        assert is_open(other), "another address has room of its own"
+    poll("room", lambda: is_open(socket.create_connection(("127.0.0.1", server.port), timeout=5)))
+
+
+# --- Metrics --------------------------------------------------------------------------------------
+
+
+def scrape(address: str, path: str = "/metrics") -> str:
+    with urllib.request.urlopen(f"http://{address}{path}", timeout=10) as answer:
+        assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        return answer.read().decode()
+
+
+def samples(text: str) -> dict[str, float]:
+    """Names with labels, and values; everything else must be HELP or TYPE."""
+    found = {}
+    for line in text.splitlines():
+        if line.startswith("#"):
+            assert line.split()[1] in ("HELP", "TYPE")
+            continue
+        name, _, value = line.rpartition(" ")
+        assert name not in found
+        found[name] = float(value)
+    return found
+
+
+def test_metrics_count_what_is_done_and_name_nobody(roles):
+    server = roles.server("measured", metrics={"port": 0}, limits={"attestation": {"rate": 0.1, "burst": 3}})
+    line = poll("the metrics' address", lambda: next((each for each in server.log.splitlines() if "metrics are served" in each), None))
+    address = line.split("address=")[1].split()[0]
+    assert address.startswith("127.0.0.1:")
+    agent = roles.agent(server, "measured-agent").join(server)
+    server.register(fresh_id(), my_uid())
+    poll("an SVID", agent.ids)
+    with TLSTunnel(roles.home, server.port) as path, grpc.insecure_channel(f"unix:{path}") as channel:
+        endings = [attest(channel) for _ in range(10)]
+    refused = sum(each.code() == grpc.StatusCode.RESOURCE_EXHAUSTED for each in endings)
+    assert refused > 0
+    text = scrape(address)
+    found = samples(text)
+    agents = "spire.api.server.agent.v1.Agent"
+    assert found[f'mintmark_calls_total{{method="{agents}/AttestAgent",code="ok"}}'] == 1
+    assert found[f'mintmark_calls_total{{method="{agents}/AttestAgent",code="resourceExhausted"}}'] == refused
+    assert found['mintmark_budget_refused_total{budget="attestation",class="any"}'] == refused
+    assert found['mintmark_attestations_total{type="join_token",outcome="issued"}'] == 1
+    assert any(name.startswith('mintmark_credentials_total{kind="x509",outcome="issued"') for name in found)
+    assert 0 < found['mintmark_authority_remaining_seconds{kind="x509"}'] <= 86400
+    assert found["mintmark_entries"] == 1 and found['mintmark_agents{state="active"}'] == 1
+    assert found["mintmark_store_errors_total"] == 0
+    assert "spiffe://" not in text and "127.0.0.1" not in text
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        scrape(address, "/")
+    with pytest.raises(urllib.error.HTTPError, match="405"):
+        urllib.request.urlopen(urllib.request.Request(f"http://{address}/metrics", data=b"x"), timeout=10)
+
+
+def test_without_the_key_nothing_is_measured_over_http(cast):
+    assert "metrics are served" not in cast.server.log
 
 
 # --- What a server says of itself -----------------------------------------------------------------
@@ -425,6 +532,11 @@ def test_health_is_listed(cast):
         ({"roles": ["a"]}, ["roles"]),
         ({"limits": {"signing": {"rate": -1}}}, ["limits.signing.rate"]),
         ({"limits": {"coffee": {"rate": 1}}}, ["'coffee'"]),
+        ({"limits": {"entries": 0}}, ["limits.entries"]),
+        ({"limits": {"connections": "many"}}, ["limits.connections"]),
+        ({"metrics": {"address": "127.0.0.1"}}, ["metrics.port"]),
+        ({"metrics": {"port": 1, "address": "localhost"}}, ["metrics.address"]),
+        ({"entries_parent": "agent"}, ["entries_parent"]),
         ({"admin_ids": "nobody"}, ["'nobody'"]),
         ({"admin_ids": "spiffe://other.example/boss"}, ["admin_ids", "other.example"]),
         ({"roles": {"a": {"role": "viewer", "to": ["spiffe://other.example/x"]}}}, ["a:", "other.example"]),

@@ -197,6 +197,23 @@ def test_a_kill_in_the_middle_leaves_all_or_nothing(start_up, home):
     assert set(sizes) == {0, 1500}, f"the kills came too early or too late to tell: {sizes}"
 
 
+def test_waiting_ends_when_agents_have_what_is_gone(up, home):
+    folder = write(home / "entries", "a.yaml", {"entries": [{"spiffe_id": sid("/mine"), "selectors": [my_uid()]}]})
+    up.cli("entry", "apply", "-f", folder, "--yes", "--wait").expect(0)
+    assert sid("/mine") in up.ids()
+    write(folder, "a.yaml", {"entries": []})
+    up.cli("entry", "apply", "-f", folder, "--yes", "--prune", "--wait").expect(0)
+    assert sid("/mine") not in up.ids()
+    entry = up.register(sid("/other"), my_uid())
+    up.cli("entry", "update", "--id", entry["id"], "--disabled", "--wait").expect(0)
+    assert sid("/other") not in up.ids()
+    up.cli("entry", "update", entry["id"], "--no-disabled", "--wait").expect(0)
+    assert sid("/other") in up.ids()
+    up.cli("entry", "delete", entry["id"], "--wait").expect(0)
+    assert sid("/other") not in up.ids()
+    up.cli("entry", "update", "--hint", "x").refusal(USAGE, saying=["--id"])
+
+
 # --- Lint -----------------------------------------------------------------------------------------
 
 
@@ -246,6 +263,18 @@ def test_a_watched_folder_is_followed_and_a_broken_file_changes_nothing(start_up
         file.unlink()
     up.wait_log("holds no .yaml")
     assert paths(up) == {"/c", "/b", "/by-hand"}, "an empty folder takes nothing with it"
+
+
+def test_a_servers_folder_is_not_given_to_whichever_node_comes_first(roles, home):
+    folder = write(home / "watched", "a.yaml", manifest("/a"))
+    server = roles.server("foldered", entries_folder=str(folder))
+    roles.agent(server, "first").join(server)
+    server.wait_log("entries folder not applied.*parent_id")
+    assert server.entries() == []
+    parent = sid("/spire/agent/chosen")
+    server = roles.server("parented", entries_folder=str(folder), entries_parent=parent)
+    [entry] = poll("the folder to be applied", server.entries, within=15)
+    assert entry["parent_id"] == parent
 
 
 # --- What entries narrow, as workloads see it -----------------------------------------------------

@@ -76,6 +76,18 @@ struct CallBudgetsTests {
         #expect(budgets.counters[.signing]?.trackedCallers == 1)
     }
 
+    @Test("Counts are kept apart by what callers are, and add up")
+    func classes() throws {
+        let budgets = Self.budgets(burst: 1)
+        for callerClass in [CallerClass.agent, .agent, .any] {
+            try? budgets.charge(1, to: .signing, of: "\(callerClass)", as: callerClass, now: Sample.start)
+        }
+        let classes = try #require(budgets.countersByClass[.signing])
+        #expect(classes[.agent]?.admitted == 1 && classes[.agent]?.refused == 1)
+        #expect(classes[.any]?.admitted == 1 && classes[.any]?.refused == 0)
+        #expect(budgets.counters[.signing]?.admitted == 2 && budgets.counters[.signing]?.refused == 1)
+    }
+
     @Test("What has no rate is not limited")
     func unlimited() {
         let budgets = Self.budgets()

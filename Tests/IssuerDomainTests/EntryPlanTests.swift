@@ -172,6 +172,36 @@ struct EntryPlanTests {
         #expect(outcome.findings.contains { $0.kind == .expired && $0.entries == ["f.yaml:/old"] })
     }
 
+    @Test("Two declarations that differ never have one fingerprint, whatever their texts hold")
+    func fingerprints() async throws {
+        let registrar = try await registrar()
+        func fingerprint(_ change: (inout EntryContents) -> Void) async throws -> String {
+            try await apply(registrar, [try wanted("/a", change)], isDryRun: true).plan.fingerprint
+        }
+        let lists: [[String]] = [
+            ["a, b"], ["a", "b"], ["\"a\", \"b\""], ["\"a", "b\""], ["a\\\"", "b"], ["a\\", "\"b"],
+        ]
+        var prints: Set<String> = []
+        for list in lists { prints.insert(try await fingerprint { $0.details.audiences = list }) }
+        prints.insert(try await fingerprint { $0.details.labels = ["x": "1, y=2"] })
+        prints.insert(try await fingerprint { $0.details.labels = ["x": "1", "y": "2"] })
+        #expect(prints.count == lists.count + 2)
+    }
+
+    @Test("There are no more entries than there may be, whichever way they come")
+    func tooMany() async throws {
+        let registrar = try await EntryRegistrar(
+            trustDomain: Given.trustDomain(), store: store, feed: RevisionFeed(), maximumEntries: 2)
+        #expect(try await apply(registrar, [try wanted("/a")], prunes: true).isApplied)
+        let refused = try await apply(registrar, [try wanted("/a"), try wanted("/b"), try wanted("/c")], seed: 2)
+        #expect(!refused.isApplied && refused.plan.problems.first?.message.contains("at most 2 entries") == true)
+        #expect(try await apply(registrar, [try wanted("/b"), try wanted("/c")], prunes: true, seed: 3).isApplied)
+        let created = try await registrar.create(
+            [EntryDraft(contents: try Given.contents("/d"))], now: Given.start, using: SeededEntropy(4))
+        #expect(throws: EntryError.tooManyEntries(limit: 2)) { try created[0].get() }
+        #expect(registrar.read { $0.count } == 2)
+    }
+
     @Test("A store that fails changes nothing")
     func storeFails() async throws {
         let registrar = try await registrar()
@@ -239,6 +269,42 @@ struct EntryLintTests {
             },
         ]
         #expect(findings(kept).isEmpty, "what one forbids the other asks for")
+    }
+
+    private func agent(_ path: String, _ selectors: [String] = [], isBanned: Bool = false) throws -> AttestedAgent {
+        var agent = AttestedAgent(
+            id: try Given.id(path), attestationType: "x509pop", serial: "1", expiresAt: Given.start + 3600,
+            selectors: try Given.selectors(selectors), canReattest: true)
+        agent.isBanned = isBanned
+        return agent
+    }
+
+    @Test("A node has more names than one: entries under any of them are looked at together")
+    func aliases() throws {
+        let alias = try entry("alias", path: "/fleet", selectors: ["x509pop:subject:cn:a"]) {
+            $0.parentID = try Given.id("/spire/server")
+        }
+        let entries = [
+            alias, try entry("wide", selectors: ["unix:uid:1"], age: 2),
+            try entry("narrow", selectors: ["unix:uid:1", "unix:gid:1"]) { $0.parentID = try Given.id("/fleet") },
+        ]
+        let index = EntryIndex(entries: entries)
+        let member = try agent("/spire/agent/one", ["x509pop:subject:cn:a"])
+        #expect(
+            EntryLint.findings(in: index, agents: [member]).map { [$0.kind.rawValue] + $0.entries } == [
+                ["redundant", "wide", "narrow"]
+            ])
+        let stranger = EntryLint.findings(in: index, agents: [try agent("/spire/agent/one")])
+        #expect(stranger.map(\.kind) == [.orphaned] && stranger.first?.entries == ["alias"])
+    }
+
+    @Test("Entries of agents that are not there, or are banned, are told of")
+    func agentsGone() throws {
+        let index = EntryIndex(entries: [try entry("a", selectors: ["unix:uid:1"])])
+        #expect(EntryLint.findings(in: index, agents: []).map(\.kind) == [.orphaned])
+        let banned = EntryLint.findings(in: index, agents: [try agent("/spire/agent/one", isBanned: true)])
+        #expect(banned.first?.message.contains("banned") == true)
+        #expect(EntryLint.findings(in: index, agents: [try agent("/spire/agent/one")]).isEmpty)
     }
 
     @Test("What no process can be, and what nothing serves")

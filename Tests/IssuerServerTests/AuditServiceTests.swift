@@ -29,6 +29,10 @@ struct AuditServiceTests {
             #expect(attested.outcome == .issued)
             #expect(attested.spiffeID == "\(joined.id)")
             #expect(attested.callerClass == "any")
+            #expect(attested.asked == "join_token")
+            let token = try #require(try await Self.records(access).last)
+            #expect(token.method == "spire.api.server.agent.v1.Agent/CreateJoinToken" && token.asked == "ttl 600 s")
+            #expect(token.outcome == .issued && token.spiffeID == "\(joined.id)" && token.principal.hasPrefix("uid:"))
 
             let entry = try #require(try await server.create([.example("/web", parent: joined.agentID)]).first)
             let csr = try Self.csr()
@@ -65,9 +69,9 @@ struct AuditServiceTests {
                     $0.entryID = entry.id
                     $0.audience = ["db"]
                 })
-            let token = try #require(try await Self.records(access).first)
-            #expect(token.audience == ["db"])
-            #expect(!token.jti.isEmpty && token.serial.isEmpty)
+            let jwt = try #require(try await Self.records(access).first)
+            #expect(jwt.audience == ["db"])
+            #expect(!jwt.jti.isEmpty && jwt.serial.isEmpty)
             try await expectCode(.notFound) {
                 _ = try await server.node.svids.newJWTSVID(
                     .with {
@@ -76,7 +80,7 @@ struct AuditServiceTests {
                     })
             }
             #expect(try await Self.records(access) { $0.outcome = .denied }.map(\.entryID) == ["other", "none"])
-            #expect(try await Self.records(access) { $0.credential = token.jti }.map(\.number) == [token.number])
+            #expect(try await Self.records(access) { $0.credential = jwt.jti }.map(\.number) == [jwt.number])
         }
     }
 
@@ -90,11 +94,12 @@ struct AuditServiceTests {
                 _ = try await server.node.attest("join_token", payload: Data(token.value.utf8))
             }
             let records = try await Self.records(access)
-            #expect(records.map(\.outcome) == [.denied, .issued])
+            #expect(records.map(\.outcome) == [.denied, .issued, .issued])
+            #expect(records.first?.asked == "join_token")
         }
     }
 
-    @Test("Whoever has no business asking is on record, as long as it is not a flood")
+    @Test("Whoever has no business asking is on record, and a flood as one count")
     func refusals() async throws {
         try await AccessServer.run(.init()) { access in
             for _ in 0..<50 {
@@ -105,6 +110,52 @@ struct AuditServiceTests {
             let records = try await Self.records(access)
             #expect(records.count == 20)
             #expect(records.allSatisfy { $0.outcome == .denied && $0.reason == "agent is not attested" })
+            access.server.clock.advance(by: .seconds(61))
+            let summary = try await Self.first(of: access) { $0.repeats > 0 }
+            #expect(summary.repeats == 30 && summary.firstMs == 1_800_000_000_000)
+            #expect(summary.outcome == .denied && summary.principal == records[0].principal)
+        }
+    }
+
+    @Test("An agent that is refused again and again costs a few records, not one for each item")
+    func hostileAgent() async throws {
+        try await AccessServer.run(.init()) { access in
+            _ = try await access.server.joinAndPresent()
+            for _ in 0..<3 {
+                _ = try await access.server.node.svids.batchNewX509SVID(
+                    .with { $0.params = (0..<400).map { number in .with { $0.entryID = "none-\(number)" } } })
+            }
+            #expect(try await Self.records(access) { $0.outcome = .denied }.count == 20)
+            access.server.clock.advance(by: .seconds(61))
+            let summary = try await Self.first(of: access) { $0.repeats > 0 }
+            #expect(summary.repeats == 1180 && summary.callerClass == "agent")
+        }
+    }
+
+    /// The newest record that is as it should be, once there is one.
+    private static func first(
+        of access: AccessServer, _ isMeant: (Mintmark_V1_Issuance) -> Bool
+    ) async throws -> Mintmark_V1_Issuance {
+        for _ in 0..<200 {
+            if let found = try await records(access).first(where: isMeant) { return found }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        throw RPCError(code: .notFound, message: "no such record")
+    }
+
+    @Test("What an admin does is logged with who did it and in which call")
+    func logLines() async throws {
+        try await AccessServer.run(.init()) { access in
+            let joined = try await access.server.join()
+            try await access.server.create([.example("/a", parent: joined.agentID)])
+            _ = try await access.server.admin.agents.banAgent(.with { $0.id = joined.agentID })
+            for message in ["join token created", "entry created", "agent banned"] {
+                let line = try #require(access.server.logs.records.first { $0.message == message }, "\(message)")
+                #expect(line.metadata["principal"].map { "\($0)" }?.hasPrefix("uid:") == true, "\(message)")
+                #expect(line.metadata["request.id"] != nil, "\(message)")
+            }
+            let attested = try #require(access.server.logs.records.first { $0.message == "agent attested" })
+            #expect(attested.metadata["principal"].map { "\($0)" }?.hasPrefix("stranger:") == true)
         }
     }
 

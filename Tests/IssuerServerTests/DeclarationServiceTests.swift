@@ -38,6 +38,7 @@ struct DeclarationServiceTests {
                     $0.name = "release"
                     $0.sha256 = [String(repeating: "a", count: 64)]
                 })
+            try await server.federate(with: "other.example")
             let answer = try await apply(
                 server,
                 """
@@ -112,6 +113,7 @@ struct DeclarationServiceTests {
             "entries:\n  - spiffe_id: spiffe://example.org/a\n    parent_id: spiffe://example.org/b", 2, "no selector"
         ),
         (header + "    class: agent", 2, "class agent"),
+        (header + "    federates_with: [nobody.example]", 2, "no bundle of trust domain 'nobody.example'"),
     ]
 
     @Test("What is wrong is told with its document and line, and nothing is stored", arguments: faults)
@@ -183,7 +185,8 @@ struct DeclarationServiceTests {
                 .example("/a", selectors: ["uid:1"]), .example("/a", selectors: ["uid:1", "gid:1"]),
             ])
             let stored = try await server.admin.declarations.lint(.init())
-            #expect(stored.findings.map(\.kind) == ["redundant"])
+            #expect(stored.findings.map(\.kind).filter { $0 != "orphaned" } == ["redundant"])
+            #expect(stored.findings.filter { $0.kind == "orphaned" }.count == 2, "nobody let their agent in")
             let documents = try await server.admin.declarations.lint(
                 .with {
                     $0.documents = [

@@ -196,6 +196,50 @@ struct EntryServiceTests {
         }
     }
 
+    @Test("A page size and a token that nobody could have got from here are refused")
+    func badPages() async throws {
+        try await TestServer.run { server in
+            try await expectCode(.invalidArgument) {
+                _ = try await server.admin.entries.listEntries(.with { $0.pageSize = -1 })
+            }
+            for token in ["../x", ".hidden", "a b", "\u{e9}"] {
+                try await expectCode(.invalidArgument) {
+                    _ = try await server.admin.entries.listEntries(.with { $0.pageToken = token })
+                }
+            }
+        }
+    }
+
+    @Test("Digest sets come in pages that any client takes")
+    func digestSetPages() async throws {
+        try await TestServer.run { server in
+            // 256 digests each: more than one message together.
+            for number in 0..<80 {
+                _ = try await server.admin.digestSets.create(
+                    .with {
+                        $0.name = "set-\(number)"
+                        $0.sha256 = (0..<256).map { digest in
+                            String(repeating: "0", count: 58) + String(100_000 + number * 256 + digest)
+                        }
+                    })
+            }
+            var (names, pages, token) = ([String](), 0, "")
+            repeat {
+                let page = try await server.admin.digestSets.list(.with { [token] in $0.pageToken = token })
+                #expect(try page.serializedData().count < 2 << 20)
+                names += page.digestSets.map(\.name)
+                token = page.nextPageToken
+                pages += 1
+            } while !token.isEmpty && pages < 20
+            #expect(names == (0..<80).map { "set-\($0)" }.sorted())
+            #expect(pages == 2)
+            #expect(try await server.admin.digestSets.list(.with { $0.pageSize = 3 }).digestSets.count == 3)
+            try await expectCode(.invalidArgument) {
+                _ = try await server.admin.digestSets.list(.with { $0.pageSize = -1 })
+            }
+        }
+    }
+
     @Test("An output mask leaves the ID and what it names")
     func outputMask() async throws {
         try await TestServer.run { server in

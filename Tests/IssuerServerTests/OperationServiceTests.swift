@@ -98,8 +98,8 @@ struct OperationServiceTests {
     func limits() async throws {
         try await AccessServer.run(.init()) { access in
             let budgets = try await Mintmark_V1_Limits.Client(wrapping: access.local).get(.init()).budgets
-            #expect(budgets.map(\.name) == ["attestation", "signing", "reporting"])
-            #expect(budgets.map(\.perSecond) == [10, 500, 10])
+            #expect(budgets.map(\.name) == ["attestation", "signing", "reporting", "reading", "querying"])
+            #expect(budgets.map(\.perSecond) == [10, 500, 10, 50, 10])
         }
     }
 

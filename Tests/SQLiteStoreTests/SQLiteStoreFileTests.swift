@@ -27,6 +27,27 @@ struct SQLiteStoreFileTests {
         }
     }
 
+    @Test(
+        "No search of the issuance record reads all of it",
+        arguments: [
+            ("principal = 'a'", "issuances_by_principal"), ("spiffe_id = 'a'", "issuances_by_spiffe_id"),
+            ("outcome = 'denied'", "issuances_denied"), ("(serial = 'a' OR token_id = 'a')", "issuances_by_serial"),
+            ("(serial = 'a' OR token_id = 'a')", "issuances_by_token_id"),
+        ])
+    func indexes(condition: String, index: String) async throws {
+        try await withStore { _, path in
+            var configuration = Configuration()
+            configuration.readonly = true
+            let plan = try DatabaseQueue(path: path, configuration: configuration).read { db in
+                try Row.fetchAll(
+                    db,
+                    sql: "EXPLAIN QUERY PLAN SELECT * FROM issuances WHERE \(condition) ORDER BY number DESC LIMIT 10"
+                ).map { "\($0)" }.joined()
+            }
+            #expect(plan.contains(index), "\(plan)")
+        }
+    }
+
     @Test("A database that others could read is closed to them on opening")
     func tightensMode() async throws {
         try TemporaryFolder.use { folder in

@@ -18,11 +18,14 @@ package enum LedgerContract {
             try Sample.id(path), expiresAt: Sample.start + 3600, limit: .entryExpiry)
         (fact.entryID, fact.entryRevision) = ("entry-1", 7)
         (fact.serial, fact.tokenID, fact.audience) = ("40dd", "jti-1", ["db", "a \"quoted\" one"])
+        fact.asked = "x509pop"
         return IssuanceRecord(call: call(seconds), fact: fact)
     }
 
     private static func denied(_ seconds: TimeInterval, principal: String = "uid:1000") -> IssuanceRecord {
-        IssuanceRecord(call: call(seconds, principal: principal), fact: .denied("not authorized"))
+        var fact = IssuanceFact.denied("not authorized")
+        fact.repetition = .init(count: 7, first: Sample.start - 1.5)
+        return IssuanceRecord(call: call(seconds, principal: principal), fact: fact)
     }
 
     private static let records = [

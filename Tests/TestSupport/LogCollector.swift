@@ -35,6 +35,7 @@ package final class LogCollector: Sendable {
 /// Keeps records in a ``LogCollector``.
 package struct CollectingLogHandler: LogHandler {
     package var metadata: Logger.Metadata = [:]
+    package var metadataProvider: Logger.MetadataProvider?
     package var logLevel = Logger.Level.trace
 
     private let collector: LogCollector
@@ -51,6 +52,7 @@ package struct CollectingLogHandler: LogHandler {
         collector.append(
             LogCollector.Record(
                 level: event.level, message: "\(event.message)",
-                metadata: metadata.merging(event.metadata ?? [:]) { _, new in new }))
+                metadata: metadata.merging(metadataProvider?.get() ?? [:]) { _, new in new }
+                    .merging(event.metadata ?? [:]) { _, new in new }))
     }
 }

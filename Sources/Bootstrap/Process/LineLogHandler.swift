@@ -6,6 +6,7 @@ internal import Synchronization
 /// One line a record on standard error: instant, level, message, then `key=value` facts in order of key.
 package struct LineLogHandler: LogHandler {
     package var metadata: Logger.Metadata = [:]
+    package var metadataProvider: Logger.MetadataProvider?
 
     private static let output = Mutex(())
 
@@ -41,7 +42,8 @@ package struct LineLogHandler: LogHandler {
     }
 
     package func log(event: LogEvent) {
-        let facts = metadata.merging(event.metadata ?? [:]) { _, new in new }
+        let facts = metadata.merging(metadataProvider?.get() ?? [:]) { _, new in new }
+            .merging(event.metadata ?? [:]) { _, new in new }
         let instant = clock.now.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
         var line = "\(instant) \(event.level) \(event.message)"
         for (key, value) in facts.sorted(by: { $0.key < $1.key }) { line += " \(key)=\(Self.quoted("\(value)"))" }

@@ -9,12 +9,30 @@ internal import SwiftProtobuf
 struct DebugCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "debug", abstract: "Shows what a server is made of, and how much callers used of their budgets.",
-        discussion: "EXAMPLE\n  mintmark debug --output json")
+        discussion: """
+            What a server is made of is told through its admin socket alone; budgets are told elsewhere as well.
+
+            EXAMPLES
+              mintmark debug --output json
+              mintmark debug --budgets --context production
+            """)
 
     @OptionGroup var admin: AdminOptions
     @OptionGroup var output: OutputOptions
 
+    @Flag(help: "Show budgets alone, which any viewer may see.")
+    var budgets = false
+
     func run() async throws {
+        guard !budgets else {
+            let budgets = try await admin.withServer {
+                try await Mintmark_V1_Limits.Client(wrapping: $0).get(.init()).budgets
+            }
+            return output.show(
+                Rendering(
+                    .members(["budgets": .array(budgets.map(Self.value))]),
+                    table: budgets.map(Self.line).joined(separator: "\n")))
+        }
         let (info, budgets) = try await admin.withServer { client in
             (
                 try await Spire_Api_Server_Debug_V1_Debug.Client(wrapping: client).getInfo(.init()),

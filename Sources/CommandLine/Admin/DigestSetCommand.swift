@@ -160,7 +160,14 @@ struct DigestSetListCommand: AsyncParsableCommand {
 
     func run() async throws {
         let sets = try await admin.withServer { client in
-            try await Mintmark_V1_DigestSets.Client(wrapping: client).list(.init()).digestSets
+            let service = Mintmark_V1_DigestSets.Client(wrapping: client)
+            var (found, token): ([Mintmark_V1_DigestSet], String) = ([], "")
+            repeat {
+                let page = try await service.list(.with { [token] in $0.pageToken = token })
+                found += page.digestSets
+                token = page.nextPageToken
+            } while !token.isEmpty
+            return found
         }
         output.show(DigestSetRendering.list(sets))
     }

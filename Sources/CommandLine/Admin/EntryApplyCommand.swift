@@ -81,43 +81,13 @@ struct EntryApplyCommand: AsyncParsableCommand {
         try ApplyFailure.check(answer, isForced: force)
         output.show(ApplyRendering.rendering(answer, isDryRun: dryRun))
         for finding in answer.findings { Terminal.complain("warning: \(ApplyRendering.line(finding))") }
-        if wait, answer.applied { try await awaitAgents() }
+        guard wait, answer.applied else { return }
+        try EntryPropagation.check(
+            try await admin.withServer { try await EntryPropagation.standing($0) }, done: "entries were applied")
     }
 
     private func send(_ request: Mintmark_V1_ApplyRequest) async throws -> Mintmark_V1_ApplyResponse {
         try await admin.withServer { try await Mintmark_V1_Declarations.Client(wrapping: $0).apply(request) }
-    }
-
-    /// Waits for the agents of every parent: what was stored together is announced together, so one entry stands for all
-    /// that have its parent.
-    private func awaitAgents() async throws {
-        let keeper = managedBy
-        let standings = try await admin.withServer { client -> [Mintmark_V1_AwaitEntryResponse] in
-            let registration = Mintmark_V1_Registration.Client(wrapping: client)
-            var byParent: [String: String] = [:]
-            var token = ""
-            repeat {
-                let page = try await registration.listEntries(.with { [token] in $0.pageToken = token })
-                for entry in page.entries where entry.details.labels["managed-by"] == keeper {
-                    byParent[entry.entry.parentID.text] = entry.entry.id
-                }
-                token = page.nextPageToken
-            } while !token.isEmpty
-            var standings: [Mintmark_V1_AwaitEntryResponse] = []
-            for id in byParent.values.sorted() {
-                let request = Mintmark_V1_AwaitEntryRequest.with {
-                    $0.entryID = id
-                    $0.timeoutMs = 30_000
-                }
-                standings.append(try await Mintmark_V1_Propagation.Client(wrapping: client).awaitEntry(request))
-            }
-            return standings
-        }
-        let behind = Set(standings.flatMap(\.agents).filter { $0.following && !$0.applied }.map(\.spiffeID)).sorted()
-        guard !behind.isEmpty else { return }
-        throw Failure(
-            .refused, "entries were applied, but \(behind.joined(separator: ", ")) did not take them over in time",
-            hint: "see the agent's log; it will take them over when it can")
     }
 }
 

@@ -35,7 +35,7 @@ struct EntrySettings: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "A trust domain whose bundle it is to get; kept until federation is there; repeat for more.",
+            "A trust domain whose bundle it is to get, which must be there; repeat for more.",
             valueName: "td"),
         transform: Judged.trustDomain)
     var federatesWith: [TrustDomain] = []
@@ -341,14 +341,17 @@ struct EntryUpdateCommand: AsyncParsableCommand {
             EXAMPLES
               mintmark entry update 0b7c51d4-… --hint reviewer
               mintmark entry update 0b7c51d4-… --min-assurance 3
-              mintmark entry update 0b7c51d4-… --disabled
+              mintmark entry update --id 0b7c51d4-… --disabled --wait
               mintmark entry update 0b7c51d4-… --clear audience --clear expires-at
               mintmark entry update 0b7c51d4-… --selector unix:uid:1000 --selector unix:sha256:9f86d0…
             """)
 
     @OptionGroup var admin: AdminOptions
     @OptionGroup var output: OutputOptions
-    @Argument(help: "The entry's ID.") var id: String
+    @Argument(help: "The entry's ID.") var entryID: String?
+
+    @Option(name: .customLong("id"), help: ArgumentHelp("The same, said as a flag.", valueName: "id"))
+    var givenID: String?
 
     @Option(help: ArgumentHelp("A new identity.", valueName: "id"), transform: Judged.spiffeID)
     var spiffeID: SPIFFEID?
@@ -371,7 +374,17 @@ struct EntryUpdateCommand: AsyncParsableCommand {
             valueName: "field"))
     var clear: [ClearableField] = []
 
+    @Flag(help: "Return when the agents that are connected have it.")
+    var wait = false
+
+    func validate() throws {
+        guard (entryID == nil) != (givenID == nil) else {
+            throw ValidationError("say which entry, as an argument or with '--id'")
+        }
+    }
+
     func run() async throws {
+        let id = entryID ?? givenID ?? ""
         try terms.refuseInterpreter(selector)
         var wire = Spire_Api_Types_Entry()
         var mask = Spire_Api_Types_EntryMask()
@@ -414,12 +427,14 @@ struct EntryUpdateCommand: AsyncParsableCommand {
                 }
             ]
         }
-        let response = try await admin.withServer {
-            try await Mintmark_V1_Registration.Client(wrapping: $0).updateEntries(request)
+        let (result, standing) = try await admin.withServer { [wait] client in
+            let response = try await Mintmark_V1_Registration.Client(wrapping: client).updateEntries(request)
+            let result = try EntryFailure.only(response)
+            return (result, wait ? try await EntryPropagation.standing(client) : nil)
         }
-        let result = try EntryFailure.only(response)
         output.show(EntryRendering.one(result.entry))
         EntryFailure.warn(result)
+        if let standing { try EntryPropagation.check(standing, done: "entry was changed") }
     }
 }
 
@@ -427,16 +442,24 @@ struct EntryUpdateCommand: AsyncParsableCommand {
 struct EntryDeleteCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "delete", abstract: "Deletes entries; their identities are withdrawn at once.",
-        discussion: "EXAMPLE\n  mintmark entry delete 0b7c51d4-… 77aa01c2-…")
+        discussion: """
+            EXAMPLES
+              mintmark entry delete 0b7c51d4-… 77aa01c2-…
+              mintmark entry delete 0b7c51d4-… --wait
+            """)
 
     @OptionGroup var admin: AdminOptions
     @OptionGroup var output: OutputOptions
     @Argument(help: "The entries' IDs.") var ids: [String]
 
+    @Flag(help: "Return when the agents that are connected have withdrawn them.")
+    var wait = false
+
     func run() async throws {
         let request = Spire_Api_Server_Entry_V1_BatchDeleteEntryRequest.with { $0.ids = ids }
-        let response = try await admin.withServer {
-            try await Spire_Api_Server_Entry_V1_Entry.Client(wrapping: $0).batchDeleteEntry(request)
+        let (response, standing) = try await admin.withServer { [wait] client in
+            let response = try await Spire_Api_Server_Entry_V1_Entry.Client(wrapping: client).batchDeleteEntry(request)
+            return (response, wait ? try await EntryPropagation.standing(client) : nil)
         }
         let deleted = response.results.filter { $0.status.code == 0 }.map(\.id)
         if !deleted.isEmpty {
@@ -448,5 +471,6 @@ struct EntryDeleteCommand: AsyncParsableCommand {
         if let refused = response.results.first(where: { $0.status.code != 0 }) {
             throw EntryFailure.describe(refused.status)
         }
+        if let standing { try EntryPropagation.check(standing, done: "entries were deleted") }
     }
 }

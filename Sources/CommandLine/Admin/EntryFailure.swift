@@ -31,10 +31,13 @@ enum EntryFailure {
             return Failure(.notPermitted, status.message, hint: "ask an admin of the server for a role that covers it")
         case .notFound?: return Failure(.refused, status.message, hint: "list what exists with 'mintmark entry list'")
         case .alreadyExists?: return Failure(.refused, status.message, hint: "choose another ID, or leave it out")
-        case .failedPrecondition?:
+        // The one precondition of entries that has a command of its own.
+        case .failedPrecondition? where status.message.contains("no bundle of trust domain"):
             return Failure(
                 .refused, status.message,
                 hint: "store the bundle with 'mintmark bundle set', or follow it with 'mintmark federation create'")
+        case .failedPrecondition?, .resourceExhausted?:
+            return Failure(.refused, status.message, hint: "make the call again once that is so")
         default:
             return Failure(
                 .refused, status.message,

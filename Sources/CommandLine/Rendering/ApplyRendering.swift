@@ -12,6 +12,7 @@ package enum ApplyRendering {
                 "deleted": .integer(count(.delete, answer)),
                 "unchanged": .integer(answer.unchanged),
                 "steps": .array(answer.steps.map(value)),
+                "omitted": .integer(answer.omitted),
                 "findings": .array(answer.findings.map(value)),
             ]), table: isDryRun ? plan(answer) : "\(plan(answer))\(answer.steps.isEmpty ? "" : "\napplied")")
     }
@@ -28,6 +29,7 @@ package enum ApplyRendering {
                     TableText.printable("    \(change.field): \(shown(change.before)) -> \(shown(change.after))"))
             }
         }
+        if answer.omitted > 0 { lines.append("… and \(answer.omitted) more steps, which are not counted here:") }
         lines.append(
             """
             \(count(.create, answer)) to create, \(count(.update, answer)) to update, \(count(.delete, answer)) to \

@@ -13,7 +13,7 @@ package enum AuditRendering {
                     [
                         time(issuance), outcome(issuance), String(issuance.method.split(separator: "/").last ?? ""),
                         issuance.principal, issuance.spiffeID,
-                        issuance.serial.isEmpty ? issuance.jti : issuance.serial, issuance.limitedBy, issuance.reason,
+                        issuance.serial.isEmpty ? issuance.jti : issuance.serial, issuance.limitedBy, reason(issuance),
                     ]
                 }, empty: "no records"))
     }
@@ -37,6 +37,9 @@ package enum AuditRendering {
             "expires_at": InstantText.optional(issuance.expiresAt),
             "limited_by": text(issuance.limitedBy),
             "reason": text(issuance.reason),
+            "asked": text(issuance.asked),
+            "repeats": issuance.repeats == 0 ? .null : .integer(issuance.repeats),
+            "first_time": issuance.repeats == 0 ? .null : .string(instant(issuance.firstMs)),
         ])
     }
 
@@ -50,8 +53,15 @@ package enum AuditRendering {
         }
     }
 
-    private static func time(_ issuance: Mintmark_V1_Issuance) -> String {
-        Date(timeIntervalSince1970: TimeInterval(issuance.timeMs) / 1000)
+    private static func reason(_ issuance: Mintmark_V1_Issuance) -> String {
+        guard issuance.repeats > 0 else { return issuance.reason }
+        return "\(issuance.repeats) times since \(instant(issuance.firstMs)): \(issuance.reason)"
+    }
+
+    private static func time(_ issuance: Mintmark_V1_Issuance) -> String { instant(issuance.timeMs) }
+
+    private static func instant(_ milliseconds: Int64) -> String {
+        Date(timeIntervalSince1970: TimeInterval(milliseconds) / 1000)
             .formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
     }
 }

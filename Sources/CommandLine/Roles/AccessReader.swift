@@ -30,8 +30,9 @@ enum AccessReader {
         ConfigurationKey(
             "limits",
             help: """
-                what one caller may ask for over the network: attestation, signing and reporting, each with rate (a second; \
-                0 for no limit) and burst; tracked_callers says how many are told apart
+                what one caller may ask for over the network: attestation, signing, reporting, reading and querying, each \
+                with rate (a second; 0 for no limit) and burst; tracked_callers says how many are told apart. Also entries \
+                (1000000), connections (16384) and connections_per_address (2048): how many there may be
                 """),
         ConfigurationKey(
             "two_person", default: "off",
@@ -47,7 +48,7 @@ enum AccessReader {
         let issuers = try tokenIssuers(in: file)
         let grants = try grants(in: file, issuers: Set(issuers.map(\.name)))
         try refuseForeign(grants, trustDomain)
-        return AccessSettings(
+        var settings = AccessSettings(
             grants: grants, limits: try limits(in: file),
             approvalLifetime: needsTwo ? try SettingReader.duration("approval_ttl", file) : nil,
             auditRetention: try SettingReader.duration("audit_retention", file),
@@ -57,6 +58,20 @@ enum AccessReader {
                 UInt32($0) ?? AccountNames.group(named: $0)
             },
             tokenIssuers: issuers, logThreshold: LogThreshold(logLevel))
+        if let block = try file.block("limits") {
+            settings.maximumEntries = try count("entries", block) ?? settings.maximumEntries
+            settings.maximumConnections = try count("connections", block) ?? settings.maximumConnections
+            settings.maximumConnectionsOfOne =
+                try count("connections_per_address", block) ?? settings.maximumConnectionsOfOne
+        }
+        return settings
+    }
+
+    private static func count(_ name: String, _ block: ConfigurationBlock) throws(Failure) -> Int? {
+        let range = 1...100_000_000
+        return try block.value(name, "a whole number from 1 to 100000000") { text in
+            Int(text).flatMap { range.contains($0) ? $0 : nil }
+        }
     }
 
     /// A server verifies whoever calls it by its own bundle, so that nobody could ever come with an ID of another domain.
@@ -128,7 +143,10 @@ enum AccessReader {
     private static func limits(in file: ConfigurationFile) throws(Failure) -> CallLimits {
         var limits = CallLimits()
         guard let block = try file.block("limits") else { return limits }
-        try block.allow(Set(MethodRule.Budget.allCases.map(\.rawValue)).union(["tracked_callers"]))
+        try block.allow(
+            Set(MethodRule.Budget.allCases.map(\.rawValue)).union([
+                "tracked_callers", "entries", "connections", "connections_per_address",
+            ]))
         let number: (String) -> Double? = { Double($0).flatMap { (0...1e9).contains($0) ? $0 : nil } }
         for budget in MethodRule.Budget.allCases where block.names.contains(budget.rawValue) {
             let settings = try block.requiredBlock(budget.rawValue)

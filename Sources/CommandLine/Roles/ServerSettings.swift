@@ -23,6 +23,8 @@ package struct ServerSettings: Sendable {
     let nodeAttestors: [NodeAttestorPlan]
     let entriesFolder: String?
     let securityMarkPath: String?
+    let entriesParent: SPIFFEID?
+    let metrics: (host: String, port: Int)?
 
     package static let keys =
         [
@@ -70,6 +72,15 @@ package struct ServerSettings: Sendable {
                     left out
                     """),
             ConfigurationKey(
+                "entries_parent",
+                help: "the agent under which entries of the folder stand that name no parent_id; none when left out"),
+            ConfigurationKey(
+                "metrics",
+                help: """
+                    a block: address (127.0.0.1 unless it says otherwise) and port, where metrics are handed out over HTTP \
+                    under /metrics in the text format of Prometheus; nowhere when left out
+                    """),
+            ConfigurationKey(
                 "log_level", default: "info", help: "trace, debug, info, notice, warning, error or critical"),
         ] + AccessReader.keys + keyStoreKeys + upstreamKeys
 
@@ -109,6 +120,19 @@ package struct ServerSettings: Sendable {
             try file.block("node_attestors"), trustDomain: trustDomain, files: LocalFileSystem())
         entriesFolder = try file.text("entries_folder").map { WorkloadOptions.absolute($0) }
         securityMarkPath = try file.text("security_mark_path").map { WorkloadOptions.absolute($0) }
+        entriesParent = try file.value("entries_parent", "a SPIFFE ID") { try? SPIFFEID($0) }
+        metrics = try Self.metrics(file)
+    }
+
+    private static func metrics(_ file: ConfigurationFile) throws(Failure) -> (host: String, port: Int)? {
+        guard let block = try file.block("metrics") else { return nil }
+        try block.allow(["address", "port"])
+        let host = try block.value("address", "an IP address") {
+            IPAddressLiteral.isIPv4($0) || IPAddressLiteral.isIPv6($0) ? $0 : nil
+        }
+        guard let port = try block.value("port", "a port", { Int($0).flatMap { (0...65535).contains($0) ? $0 : nil } })
+        else { throw block.wrong("port", "given") }
+        return (host ?? "127.0.0.1", port)
     }
 
     func issuer(in state: StateFolder) -> IssuerConfiguration {
@@ -122,6 +146,8 @@ package struct ServerSettings: Sendable {
         configuration.nodeAttestors = nodeAttestors
         configuration.entriesFolder = entriesFolder
         if let securityMarkPath { configuration.securityMarkPath = securityMarkPath }
+        configuration.entriesParent = entriesParent
+        configuration.metrics = metrics
         return configuration
     }
 

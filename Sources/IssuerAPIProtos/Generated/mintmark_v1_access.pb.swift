@@ -199,6 +199,24 @@ package nonisolated struct Mintmark_V1_Issuance: @unchecked Sendable {
     set {_uniqueStorage()._reason = newValue}
   }
 
+  /// What was asked for, such as the type of an attestation.
+  package var asked: String {
+    get {_storage._asked}
+    set {_uniqueStorage()._asked = newValue}
+  }
+
+  /// How many refusals this record stands for, of which the last is told above; 0 for a record of one call.
+  package var repeats: Int64 {
+    get {_storage._repeats}
+    set {_uniqueStorage()._repeats = newValue}
+  }
+
+  /// When the first of them was, in milliseconds since 1970.
+  package var firstMs: Int64 {
+    get {_storage._firstMs}
+    set {_uniqueStorage()._firstMs = newValue}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -313,7 +331,7 @@ package nonisolated struct Mintmark_V1_GetLimitsResponse: Sendable {
     // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
     // methods supported on all messages.
 
-    /// attestation, signing or reporting.
+    /// attestation, signing, reporting, reading or querying.
     package var name: String = String()
 
     /// Units a second and at once; 0 when the budget is not limited.
@@ -448,7 +466,7 @@ nonisolated extension Mintmark_V1_QueryIssuancesResponse: SwiftProtobuf.Message,
 
 nonisolated extension Mintmark_V1_Issuance: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Issuance"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}number\0\u{3}time_ms\0\u{3}request_id\0\u{3}caller_class\0\u{1}principal\0\u{1}address\0\u{1}method\0\u{1}outcome\0\u{3}entry_id\0\u{3}entry_revision\0\u{3}spiffe_id\0\u{1}serial\0\u{1}jti\0\u{1}audience\0\u{3}expires_at\0\u{3}limited_by\0\u{1}reason\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}number\0\u{3}time_ms\0\u{3}request_id\0\u{3}caller_class\0\u{1}principal\0\u{1}address\0\u{1}method\0\u{1}outcome\0\u{3}entry_id\0\u{3}entry_revision\0\u{3}spiffe_id\0\u{1}serial\0\u{1}jti\0\u{1}audience\0\u{3}expires_at\0\u{3}limited_by\0\u{1}reason\0\u{1}asked\0\u{1}repeats\0\u{3}first_ms\0")
 
   fileprivate class _StorageClass {
     var _number: Int64 = 0
@@ -468,6 +486,9 @@ nonisolated extension Mintmark_V1_Issuance: SwiftProtobuf.Message, SwiftProtobuf
     var _expiresAt: Int64 = 0
     var _limitedBy: String = String()
     var _reason: String = String()
+    var _asked: String = String()
+    var _repeats: Int64 = 0
+    var _firstMs: Int64 = 0
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -495,6 +516,9 @@ nonisolated extension Mintmark_V1_Issuance: SwiftProtobuf.Message, SwiftProtobuf
       _expiresAt = source._expiresAt
       _limitedBy = source._limitedBy
       _reason = source._reason
+      _asked = source._asked
+      _repeats = source._repeats
+      _firstMs = source._firstMs
     }
   }
 
@@ -530,6 +554,9 @@ nonisolated extension Mintmark_V1_Issuance: SwiftProtobuf.Message, SwiftProtobuf
         case 15: try { try decoder.decodeSingularInt64Field(value: &_storage._expiresAt) }()
         case 16: try { try decoder.decodeSingularStringField(value: &_storage._limitedBy) }()
         case 17: try { try decoder.decodeSingularStringField(value: &_storage._reason) }()
+        case 18: try { try decoder.decodeSingularStringField(value: &_storage._asked) }()
+        case 19: try { try decoder.decodeSingularInt64Field(value: &_storage._repeats) }()
+        case 20: try { try decoder.decodeSingularInt64Field(value: &_storage._firstMs) }()
         default: break
         }
       }
@@ -589,6 +616,15 @@ nonisolated extension Mintmark_V1_Issuance: SwiftProtobuf.Message, SwiftProtobuf
       if !_storage._reason.isEmpty {
         try visitor.visitSingularStringField(value: _storage._reason, fieldNumber: 17)
       }
+      if !_storage._asked.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._asked, fieldNumber: 18)
+      }
+      if _storage._repeats != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._repeats, fieldNumber: 19)
+      }
+      if _storage._firstMs != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._firstMs, fieldNumber: 20)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -615,6 +651,9 @@ nonisolated extension Mintmark_V1_Issuance: SwiftProtobuf.Message, SwiftProtobuf
         if _storage._expiresAt != rhs_storage._expiresAt {return false}
         if _storage._limitedBy != rhs_storage._limitedBy {return false}
         if _storage._reason != rhs_storage._reason {return false}
+        if _storage._asked != rhs_storage._asked {return false}
+        if _storage._repeats != rhs_storage._repeats {return false}
+        if _storage._firstMs != rhs_storage._firstMs {return false}
         return true
       }
       if !storagesAreEqual {return false}

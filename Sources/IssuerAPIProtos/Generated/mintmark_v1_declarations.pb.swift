@@ -86,6 +86,9 @@ package nonisolated struct Mintmark_V1_ApplyResponse: Sendable {
 
   package var findings: [Mintmark_V1_Finding] = []
 
+  /// Steps that are part of the plan and do not fit into this message.
+  package var omitted: UInt32 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum Action: SwiftProtobuf.Enum, Swift.CaseIterable {
@@ -337,7 +340,7 @@ nonisolated extension Mintmark_V1_ApplyRequest: SwiftProtobuf.Message, SwiftProt
 
 nonisolated extension Mintmark_V1_ApplyResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ApplyResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}steps\0\u{1}unchanged\0\u{1}plan\0\u{1}applied\0\u{1}problems\0\u{1}findings\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}steps\0\u{1}unchanged\0\u{1}plan\0\u{1}applied\0\u{1}problems\0\u{1}findings\0\u{1}omitted\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -351,6 +354,7 @@ nonisolated extension Mintmark_V1_ApplyResponse: SwiftProtobuf.Message, SwiftPro
       case 4: try { try decoder.decodeSingularBoolField(value: &self.applied) }()
       case 5: try { try decoder.decodeRepeatedMessageField(value: &self.problems) }()
       case 6: try { try decoder.decodeRepeatedMessageField(value: &self.findings) }()
+      case 7: try { try decoder.decodeSingularUInt32Field(value: &self.omitted) }()
       default: break
       }
     }
@@ -375,6 +379,9 @@ nonisolated extension Mintmark_V1_ApplyResponse: SwiftProtobuf.Message, SwiftPro
     if !self.findings.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.findings, fieldNumber: 6)
     }
+    if self.omitted != 0 {
+      try visitor.visitSingularUInt32Field(value: self.omitted, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -385,6 +392,7 @@ nonisolated extension Mintmark_V1_ApplyResponse: SwiftProtobuf.Message, SwiftPro
     if lhs.applied != rhs.applied {return false}
     if lhs.problems != rhs.problems {return false}
     if lhs.findings != rhs.findings {return false}
+    if lhs.omitted != rhs.omitted {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

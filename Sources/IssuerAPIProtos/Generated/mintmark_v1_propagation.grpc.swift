@@ -48,10 +48,24 @@ package enum Mintmark_V1_Propagation: Sendable {
                 type: .unary
             )
         }
+        /// Namespace for "AwaitCurrent" metadata.
+        package enum AwaitCurrent: Sendable {
+            /// Request type for "AwaitCurrent".
+            package typealias Input = Mintmark_V1_AwaitCurrentRequest
+            /// Response type for "AwaitCurrent".
+            package typealias Output = Mintmark_V1_AwaitEntryResponse
+            /// Descriptor for "AwaitCurrent".
+            package static let descriptor = GRPCCore.MethodDescriptor(
+                service: GRPCCore.ServiceDescriptor(fullyQualifiedService: "mintmark.v1.Propagation"),
+                method: "AwaitCurrent",
+                type: .unary
+            )
+        }
         /// Descriptors for all methods in the "mintmark.v1.Propagation" service.
         package static let descriptors: [GRPCCore.MethodDescriptor] = [
             Follow.descriptor,
-            AwaitEntry.descriptor
+            AwaitEntry.descriptor,
+            AwaitCurrent.descriptor
         ]
     }
 }
@@ -115,6 +129,25 @@ extension Mintmark_V1_Propagation {
             request: GRPCCore.StreamingServerRequest<Mintmark_V1_AwaitEntryRequest>,
             context: GRPCCore.ServerContext
         ) async throws -> GRPCCore.StreamingServerResponse<Mintmark_V1_AwaitEntryResponse>
+
+        /// Handle the "AwaitCurrent" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > For admins. Returns once every connected agent has applied all that is registered now, or when time is up:
+        /// > also what was deleted, or turned off, and so concerns agents that no entry tells of any more.
+        ///
+        /// - Parameters:
+        ///   - request: A streaming request of `Mintmark_V1_AwaitCurrentRequest` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A streaming response of `Mintmark_V1_AwaitEntryResponse` messages.
+        func awaitCurrent(
+            request: GRPCCore.StreamingServerRequest<Mintmark_V1_AwaitCurrentRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.StreamingServerResponse<Mintmark_V1_AwaitEntryResponse>
     }
 
     /// Service protocol for the "mintmark.v1.Propagation" service.
@@ -160,6 +193,25 @@ extension Mintmark_V1_Propagation {
         /// - Returns: A response containing a single `Mintmark_V1_AwaitEntryResponse` message.
         func awaitEntry(
             request: GRPCCore.ServerRequest<Mintmark_V1_AwaitEntryRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.ServerResponse<Mintmark_V1_AwaitEntryResponse>
+
+        /// Handle the "AwaitCurrent" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > For admins. Returns once every connected agent has applied all that is registered now, or when time is up:
+        /// > also what was deleted, or turned off, and so concerns agents that no entry tells of any more.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Mintmark_V1_AwaitCurrentRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A response containing a single `Mintmark_V1_AwaitEntryResponse` message.
+        func awaitCurrent(
+            request: GRPCCore.ServerRequest<Mintmark_V1_AwaitCurrentRequest>,
             context: GRPCCore.ServerContext
         ) async throws -> GRPCCore.ServerResponse<Mintmark_V1_AwaitEntryResponse>
     }
@@ -208,6 +260,25 @@ extension Mintmark_V1_Propagation {
             request: Mintmark_V1_AwaitEntryRequest,
             context: GRPCCore.ServerContext
         ) async throws -> Mintmark_V1_AwaitEntryResponse
+
+        /// Handle the "AwaitCurrent" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > For admins. Returns once every connected agent has applied all that is registered now, or when time is up:
+        /// > also what was deleted, or turned off, and so concerns agents that no entry tells of any more.
+        ///
+        /// - Parameters:
+        ///   - request: A `Mintmark_V1_AwaitCurrentRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A `Mintmark_V1_AwaitEntryResponse` to respond with.
+        func awaitCurrent(
+            request: Mintmark_V1_AwaitCurrentRequest,
+            context: GRPCCore.ServerContext
+        ) async throws -> Mintmark_V1_AwaitEntryResponse
     }
 }
 
@@ -237,6 +308,17 @@ extension Mintmark_V1_Propagation.StreamingServiceProtocol {
                 )
             }
         )
+        router.registerHandler(
+            forMethod: Mintmark_V1_Propagation.Method.AwaitCurrent.descriptor,
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Mintmark_V1_AwaitCurrentRequest>(),
+            serializer: GRPCProtobuf.ProtobufSerializer<Mintmark_V1_AwaitEntryResponse>(),
+            handler: { request, context in
+                try await self.awaitCurrent(
+                    request: request,
+                    context: context
+                )
+            }
+        )
     }
 }
 
@@ -248,6 +330,17 @@ extension Mintmark_V1_Propagation.ServiceProtocol {
         context: GRPCCore.ServerContext
     ) async throws -> GRPCCore.StreamingServerResponse<Mintmark_V1_AwaitEntryResponse> {
         let response = try await self.awaitEntry(
+            request: GRPCCore.ServerRequest(stream: request),
+            context: context
+        )
+        return GRPCCore.StreamingServerResponse(single: response)
+    }
+
+    package func awaitCurrent(
+        request: GRPCCore.StreamingServerRequest<Mintmark_V1_AwaitCurrentRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.StreamingServerResponse<Mintmark_V1_AwaitEntryResponse> {
+        let response = try await self.awaitCurrent(
             request: GRPCCore.ServerRequest(stream: request),
             context: context
         )
@@ -281,6 +374,19 @@ extension Mintmark_V1_Propagation.SimpleServiceProtocol {
     ) async throws -> GRPCCore.ServerResponse<Mintmark_V1_AwaitEntryResponse> {
         return GRPCCore.ServerResponse<Mintmark_V1_AwaitEntryResponse>(
             message: try await self.awaitEntry(
+                request: request.message,
+                context: context
+            ),
+            metadata: [:]
+        )
+    }
+
+    package func awaitCurrent(
+        request: GRPCCore.ServerRequest<Mintmark_V1_AwaitCurrentRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.ServerResponse<Mintmark_V1_AwaitEntryResponse> {
+        return GRPCCore.ServerResponse<Mintmark_V1_AwaitEntryResponse>(
+            message: try await self.awaitCurrent(
                 request: request.message,
                 context: context
             ),
@@ -341,6 +447,30 @@ extension Mintmark_V1_Propagation {
         func awaitEntry<Result>(
             request: GRPCCore.ClientRequest<Mintmark_V1_AwaitEntryRequest>,
             serializer: some GRPCCore.MessageSerializer<Mintmark_V1_AwaitEntryRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Mintmark_V1_AwaitEntryResponse>,
+            options: GRPCCore.CallOptions,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Mintmark_V1_AwaitEntryResponse>) async throws -> Result
+        ) async throws -> Result where Result: Sendable
+
+        /// Call the "AwaitCurrent" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > For admins. Returns once every connected agent has applied all that is registered now, or when time is up:
+        /// > also what was deleted, or turned off, and so concerns agents that no entry tells of any more.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Mintmark_V1_AwaitCurrentRequest` message.
+        ///   - serializer: A serializer for `Mintmark_V1_AwaitCurrentRequest` messages.
+        ///   - deserializer: A deserializer for `Mintmark_V1_AwaitEntryResponse` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        func awaitCurrent<Result>(
+            request: GRPCCore.ClientRequest<Mintmark_V1_AwaitCurrentRequest>,
+            serializer: some GRPCCore.MessageSerializer<Mintmark_V1_AwaitCurrentRequest>,
             deserializer: some GRPCCore.MessageDeserializer<Mintmark_V1_AwaitEntryResponse>,
             options: GRPCCore.CallOptions,
             onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Mintmark_V1_AwaitEntryResponse>) async throws -> Result
@@ -430,6 +560,41 @@ extension Mintmark_V1_Propagation {
                 onResponse: handleResponse
             )
         }
+
+        /// Call the "AwaitCurrent" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > For admins. Returns once every connected agent has applied all that is registered now, or when time is up:
+        /// > also what was deleted, or turned off, and so concerns agents that no entry tells of any more.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Mintmark_V1_AwaitCurrentRequest` message.
+        ///   - serializer: A serializer for `Mintmark_V1_AwaitCurrentRequest` messages.
+        ///   - deserializer: A deserializer for `Mintmark_V1_AwaitEntryResponse` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        package func awaitCurrent<Result>(
+            request: GRPCCore.ClientRequest<Mintmark_V1_AwaitCurrentRequest>,
+            serializer: some GRPCCore.MessageSerializer<Mintmark_V1_AwaitCurrentRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Mintmark_V1_AwaitEntryResponse>,
+            options: GRPCCore.CallOptions = .defaults,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Mintmark_V1_AwaitEntryResponse>) async throws -> Result = { response in
+                try response.message
+            }
+        ) async throws -> Result where Result: Sendable {
+            try await self.client.unary(
+                request: request,
+                descriptor: Mintmark_V1_Propagation.Method.AwaitCurrent.descriptor,
+                serializer: serializer,
+                deserializer: deserializer,
+                options: options,
+                onResponse: handleResponse
+            )
+        }
     }
 }
 
@@ -488,6 +653,36 @@ extension Mintmark_V1_Propagation.ClientProtocol {
         try await self.awaitEntry(
             request: request,
             serializer: GRPCProtobuf.ProtobufSerializer<Mintmark_V1_AwaitEntryRequest>(),
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Mintmark_V1_AwaitEntryResponse>(),
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "AwaitCurrent" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > For admins. Returns once every connected agent has applied all that is registered now, or when time is up:
+    /// > also what was deleted, or turned off, and so concerns agents that no entry tells of any more.
+    ///
+    /// - Parameters:
+    ///   - request: A request containing a single `Mintmark_V1_AwaitCurrentRequest` message.
+    ///   - options: Options to apply to this RPC.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    package func awaitCurrent<Result>(
+        request: GRPCCore.ClientRequest<Mintmark_V1_AwaitCurrentRequest>,
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Mintmark_V1_AwaitEntryResponse>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        try await self.awaitCurrent(
+            request: request,
+            serializer: GRPCProtobuf.ProtobufSerializer<Mintmark_V1_AwaitCurrentRequest>(),
             deserializer: GRPCProtobuf.ProtobufDeserializer<Mintmark_V1_AwaitEntryResponse>(),
             options: options,
             onResponse: handleResponse
@@ -559,6 +754,40 @@ extension Mintmark_V1_Propagation.ClientProtocol {
             metadata: metadata
         )
         return try await self.awaitEntry(
+            request: request,
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "AwaitCurrent" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > For admins. Returns once every connected agent has applied all that is registered now, or when time is up:
+    /// > also what was deleted, or turned off, and so concerns agents that no entry tells of any more.
+    ///
+    /// - Parameters:
+    ///   - message: request message to send.
+    ///   - metadata: Additional metadata to send, defaults to empty.
+    ///   - options: Options to apply to this RPC, defaults to `.defaults`.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    package func awaitCurrent<Result>(
+        _ message: Mintmark_V1_AwaitCurrentRequest,
+        metadata: GRPCCore.Metadata = [:],
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Mintmark_V1_AwaitEntryResponse>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        let request = GRPCCore.ClientRequest<Mintmark_V1_AwaitCurrentRequest>(
+            message: message,
+            metadata: metadata
+        )
+        return try await self.awaitCurrent(
             request: request,
             options: options,
             onResponse: handleResponse

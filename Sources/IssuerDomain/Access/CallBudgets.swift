@@ -31,7 +31,7 @@ package final class CallBudgets: Sendable {
         var buckets: [String: Bucket] = [:]
         var overflow: Bucket?
         var sweptAt: Date?
-        var counters = Counters()
+        var counters: [CallerClass: Counters] = [:]
     }
 
     package let limits: CallLimits
@@ -46,11 +46,21 @@ package final class CallBudgets: Sendable {
     package var counters: [MethodRule.Budget: Counters] {
         ledgers.withLock { ledgers in
             ledgers.mapValues { ledger in
-                var counters = ledger.counters
-                counters.trackedCallers = ledger.buckets.count
-                return counters
+                var sum = Counters()
+                for counters in ledger.counters.values {
+                    sum.admitted &+= counters.admitted
+                    sum.refused &+= counters.refused
+                    sum.shared &+= counters.shared
+                }
+                sum.trackedCallers = ledger.buckets.count
+                return sum
             }
         }
+    }
+
+    /// The same by what callers were let in as; those that are told apart are not counted.
+    package var countersByClass: [MethodRule.Budget: [CallerClass: Counters]] {
+        ledgers.withLock { $0.mapValues(\.counters) }
     }
 
     /// Takes from a caller's budget.
@@ -61,36 +71,43 @@ package final class CallBudgets: Sendable {
     ///   - cost: Units; nothing is taken when the call is refused.
     ///   - budget: Which budget.
     ///   - caller: Whose.
+    ///   - callerClass: What the caller was let in as; only counted.
     ///   - now: The time; a clock that went back fills nothing.
     /// - Throws: ``Exhausted``.
     package func charge(
-        _ cost: Int, to budget: MethodRule.Budget, of caller: String, now: Date
+        _ cost: Int, to budget: MethodRule.Budget, of caller: String, as callerClass: CallerClass = .any, now: Date
     ) throws(Exhausted) {
         guard let rate = limits.rates[budget], cost > 0 else { return }
-        let wait: TimeInterval? = ledgers.withLock { ledgers in
-            var ledger = ledgers[budget] ?? Ledger()
-            defer { ledgers[budget] = ledger }
-            let isKnown = ledger.buckets[caller] != nil || Self.makesRoom(in: &ledger, limits, rate, now)
-            var bucket =
-                (isKnown ? ledger.buckets[caller] : ledger.overflow) ?? Bucket(level: rate.burst, filledAt: now)
-            if !isKnown { ledger.counters.shared &+= 1 }
-            let elapsed = max(0, now.timeIntervalSince(bucket.filledAt))
-            bucket.level = min(rate.burst, bucket.level + elapsed * rate.perSecond)
-            bucket.filledAt = now
-            let needed = min(Double(cost), rate.burst)
-            let isAdmitted = bucket.level >= needed
-            if isAdmitted {
-                bucket.level -= Double(cost)
-                ledger.counters.admitted &+= 1
-            } else {
-                ledger.counters.refused &+= 1
-            }
-            if isKnown { ledger.buckets[caller] = bucket } else { ledger.overflow = bucket }
-            return isAdmitted ? nil : (needed - bucket.level) / rate.perSecond
+        let wait = ledgers.withLock { ledgers in
+            // Where it lies: a copy of everybody's buckets for each call would be dear.
+            Self.charge(cost, to: &ledgers[budget, default: Ledger()], of: caller, callerClass, limits, rate, now)
         }
         guard let wait else { return }
         throw Exhausted(
             budget: budget, retryAfter: .milliseconds(Int64(min(max(1, (wait * 1000).rounded(.up)), 3.6e6))))
+    }
+
+    /// Takes from a bucket.
+    ///
+    /// - Returns: How long to wait; nil when the call is admitted.
+    private static func charge(
+        _ cost: Int, to ledger: inout Ledger, of caller: String, _ callerClass: CallerClass, _ limits: CallLimits,
+        _ rate: CallLimits.Rate, _ now: Date
+    ) -> TimeInterval? {
+        let isKnown = ledger.buckets[caller] != nil || makesRoom(in: &ledger, limits, rate, now)
+        var bucket = (isKnown ? ledger.buckets[caller] : ledger.overflow) ?? Bucket(level: rate.burst, filledAt: now)
+        let elapsed = max(0, now.timeIntervalSince(bucket.filledAt))
+        bucket.level = min(rate.burst, bucket.level + elapsed * rate.perSecond)
+        bucket.filledAt = now
+        let needed = min(Double(cost), rate.burst)
+        let isAdmitted = bucket.level >= needed
+        if isAdmitted { bucket.level -= Double(cost) }
+        if isKnown { ledger.buckets[caller] = bucket } else { ledger.overflow = bucket }
+        var counters = ledger.counters[callerClass] ?? .init()
+        if !isKnown { counters.shared &+= 1 }
+        if isAdmitted { counters.admitted &+= 1 } else { counters.refused &+= 1 }
+        ledger.counters[callerClass] = counters
+        return isAdmitted ? nil : (needed - bucket.level) / rate.perSecond
     }
 
     /// Forgets callers that have their whole budget again: only of them nothing is lost.

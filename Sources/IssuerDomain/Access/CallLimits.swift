@@ -28,6 +28,7 @@ package struct CallLimits: Hashable, Sendable {
     /// What holds when nothing is configured.
     package static let defaultRates: [MethodRule.Budget: Rate] = [
         .attestation: Rate(perSecond: 10, burst: 100), .signing: Rate(perSecond: 500, burst: 2000),
-        .reporting: Rate(perSecond: 10, burst: 100),
+        .reporting: Rate(perSecond: 10, burst: 100), .reading: Rate(perSecond: 50, burst: 1000),
+        .querying: Rate(perSecond: 10, burst: 200),
     ].compactMapValues { $0 }
 }

@@ -8,6 +8,10 @@ package struct MethodRule: Hashable, Sendable {
         case signing
         /// What agents tell about themselves.
         case reporting
+        /// What agents and strangers look at.
+        case reading
+        /// What admins search for.
+        case querying
     }
 
     /// The full name, such as `grpc.health.v1.Health/Check`.

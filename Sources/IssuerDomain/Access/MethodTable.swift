@@ -28,7 +28,7 @@ package struct MethodTable: Sendable {
             .init("\($0)/BanAgent", staff, .operate),
             .init("\($0)/AttestAgent", [.any], budget: .attestation, issues: true),
             .init("\($0)/RenewAgent", [.agent], budget: .signing, issues: true),
-            .init("\($0)/CreateJoinToken", staff, .operate),
+            .init("\($0)/CreateJoinToken", staff, .operate, issues: true),
             .init("\($0)/PostStatus", [.agent], budget: .reporting),
         ]
     }
@@ -41,8 +41,8 @@ package struct MethodTable: Sendable {
             .init("\($0)/BatchCreateEntry", staff, .register),
             .init("\($0)/BatchUpdateEntry", staff, .register),
             .init("\($0)/BatchDeleteEntry", staff, .register),
-            .init("\($0)/GetAuthorizedEntries", [.agent]),
-            .init("\($0)/SyncAuthorizedEntries", [.agent]),
+            .init("\($0)/GetAuthorizedEntries", [.agent], budget: .reading),
+            .init("\($0)/SyncAuthorizedEntries", [.agent], budget: .reading),
         ]
     }
 
@@ -60,13 +60,13 @@ package struct MethodTable: Sendable {
 
     private static let bundles: [MethodRule] = service("spire.api.server.bundle.v1.Bundle") {
         [
-            .init("\($0)/GetBundle", [.any], .view),
+            .init("\($0)/GetBundle", [.any], .view, budget: .reading),
             .init("\($0)/CountBundles", staff, .view),
             .init("\($0)/AppendBundle", staff, .administer),
             .init("\($0)/PublishJWTAuthority", [.downstream], budget: .signing),
             .init("\($0)/PublishWITAuthority", [.downstream], budget: .signing),
             .init("\($0)/ListFederatedBundles", staff, .view),
-            .init("\($0)/GetFederatedBundle", staff.union([.agent]), .view),
+            .init("\($0)/GetFederatedBundle", staff.union([.agent]), .view, budget: .reading),
             .init("\($0)/BatchCreateFederatedBundle", staff, .operate),
             .init("\($0)/BatchUpdateFederatedBundle", staff, .operate),
             .init("\($0)/BatchSetFederatedBundle", staff, .operate),
@@ -120,7 +120,7 @@ package struct MethodTable: Sendable {
         .init("mintmark.v1.Registration/GetEntry", staff, .view),
         .init("mintmark.v1.Registration/ListEntries", staff, .view),
         .init("mintmark.v1.Declarations/Apply", staff, .register),
-        .init("mintmark.v1.Declarations/Lint", staff, .view),
+        .init("mintmark.v1.Declarations/Lint", staff, .view, budget: .querying),
         .init("mintmark.v1.DigestSets/Create", staff, .register),
         .init("mintmark.v1.DigestSets/AddVersion", staff, .register),
         .init("mintmark.v1.DigestSets/Get", staff, .view),
@@ -128,16 +128,17 @@ package struct MethodTable: Sendable {
         .init("mintmark.v1.DigestSets/Delete", staff, .register),
         .init("mintmark.v1.TemplatedSVIDs/BatchNewX509SVID", [.agent], budget: .signing, issues: true),
         .init("mintmark.v1.TemplatedSVIDs/NewJWTSVID", [.agent], budget: .signing, issues: true),
-        .init("mintmark.v1.Nodes/RegisterNodeKey", [.agent]),
+        .init("mintmark.v1.Nodes/RegisterNodeKey", [.agent], budget: .reporting),
         .init("mintmark.v1.Nodes/GetStatus", staff, .view),
         .init("mintmark.v1.Nodes/GetRollback", staff, .view),
         .init("mintmark.v1.Nodes/AcceptRollback", staff, .administer),
         .init("mintmark.v1.Federation/ListStatuses", staff, .view),
-        .init("mintmark.v1.AuthorizedEntries/Sync", [.agent]),
+        .init("mintmark.v1.AuthorizedEntries/Sync", [.agent], budget: .reading),
         .init("mintmark.v1.Propagation/Follow", [.agent]),
         .init("mintmark.v1.Propagation/AwaitEntry", staff, .view),
+        .init("mintmark.v1.Propagation/AwaitCurrent", staff, .view),
         .init("mintmark.v1.Incidents/Report", [.agent], budget: .reporting),
-        .init("mintmark.v1.Audit/Query", staff, .view),
+        .init("mintmark.v1.Audit/Query", staff, .view, budget: .querying),
         .init("mintmark.v1.Approvals/List", staff, .view),
         .init("mintmark.v1.Approvals/Approve", staff, .authorities),
         .init("mintmark.v1.Approvals/Deny", staff, .authorities),

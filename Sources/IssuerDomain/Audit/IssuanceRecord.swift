@@ -53,6 +53,22 @@ package struct IssuanceFact: Hashable, Sendable {
     package var limit: LifetimeLimit?
     /// Why not.
     package var reason: String?
+    /// What was asked for, as far as the fields above do not say it.
+    package var asked: String?
+    /// Set where one record stands for many refusals; then ``reason`` is that of the last.
+    package var repetition: Repetition?
+
+    /// How many refusals one record stands for.
+    package struct Repetition: Hashable, Sendable {
+        package let count: Int64
+        /// When the first was, to the millisecond; the time of the record is that of the last.
+        package let first: Date
+
+        package init(count: Int64, first: Date) {
+            self.count = count
+            self.first = Date(timeIntervalSince1970: (first.timeIntervalSince1970 * 1000).rounded(.down) / 1000)
+        }
+    }
 
     /// The longest text kept of anything that a caller chose, in bytes.
     package static let maximumText = 512

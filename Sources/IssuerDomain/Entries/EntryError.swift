@@ -40,6 +40,8 @@ package enum EntryError: Error, Hashable {
     case digestSetInUse(name: String, entries: Int)
     /// Not for whoever asks.
     case objection(StoreError)
+    /// There are as many entries as this server keeps.
+    case tooManyEntries(limit: Int)
 }
 
 extension EntryError: CustomStringConvertible {
@@ -88,6 +90,8 @@ extension EntryError: CustomStringConvertible {
         case .digestSetMissing(let name): "there is no digest set '\(name.prefix(255))'"
         case .digestSetInUse(let name, let entries): "digest set '\(name)' is used by \(entries) entries"
         case .objection(let error): error.description
+        case .tooManyEntries(let limit):
+            "this server keeps at most \(limit) entries; delete some, or raise limits.entries in its configuration"
         }
     }
 }
@@ -103,7 +107,7 @@ extension EntryError {
             .bundleMissing, .exists,
             .idTaken, .notFound, .badText, .neverInForce, .emptyGroup, .absenceNeverShown, .contradiction, .template,
             .templateWithPrivileges, .emptyDigestSet, .digestSetExists, .digestSetMissing, .digestSetInUse,
-            .objection:
+            .objection, .tooManyEntries:
             false
         }
     }

@@ -10,7 +10,7 @@ enum EntryFields {
         return [
             ("spiffe_id", "\(contents.spiffeID)"), ("parent_id", "\(contents.parentID)"),
             ("selectors", list(contents.selectors)),
-            ("any_of", details.rules.anyOf.map { "[\(list($0))]" }.joined(separator: ", ")),
+            ("any_of", list(details.rules.anyOf.map { "[\(list($0))]" }, isQuoted: true)),
             ("none_of", list(details.rules.noneOf)), ("digest_sets", list(details.rules.digestSets)),
             ("id_template", details.template?.description ?? ""),
             ("min_assurance", "\(contents.terms.minimum.number)"), ("allow_jit", flag(contents.terms.allowsJIT)),
@@ -26,7 +26,7 @@ enum EntryFields {
             ("description", details.description), ("owner", details.owner), ("purpose", details.purpose),
             (
                 "labels",
-                details.labels.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ", ")
+                list(details.labels.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" })
             ),
         ]
     }
@@ -39,8 +39,20 @@ enum EntryFields {
         }
     }
 
-    private static func list(_ elements: [some CustomStringConvertible]) -> String {
-        elements.map(\.description).joined(separator: ", ")
+    /// Two lists that differ never have one text.
+    private static func list(_ elements: [some CustomStringConvertible], isQuoted: Bool = false) -> String {
+        elements.map { isQuoted ? $0.description : quoted($0.description) }.joined(separator: ", ")
+    }
+
+    /// Quotes what could be taken for more than one element, or for none.
+    private static func quoted(_ text: String) -> String {
+        let isPlain = !text.isEmpty && !text.utf8.contains { Array(",\"[]".utf8).contains($0) }
+        guard !isPlain else { return text }
+        let escaped = text.utf8.reduce(into: [UInt8]()) { bytes, byte in
+            if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { bytes.append(UInt8(ascii: "\\")) }
+            bytes.append(byte)
+        }
+        return "\"\(String(decoding: escaped, as: UTF8.self))\""
     }
 
     private static func flag(_ isSet: Bool) -> String { isSet ? "true" : "" }

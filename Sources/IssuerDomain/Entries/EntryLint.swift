@@ -45,13 +45,19 @@ package enum EntryLint {
     private static let maximumPairs = 200_000
 
     /// Looks at all entries that are stored.
-    package static func findings(in index: EntryIndex) -> [EntryFinding] {
+    ///
+    /// - Parameters:
+    ///   - index: The entries.
+    ///   - agents: Those that were let in; nil where nobody is to look at what they could serve.
+    /// - Returns: What was found, by the first entry concerned.
+    package static func findings(in index: EntryIndex, agents: [AttestedAgent]? = nil) -> [EntryFinding] {
         findings(
-            among: index.entries.map { Subject(name: $0.id, entry: $0) }, parents: parents(in: index))
+            among: index.entries.map { Subject(name: $0.id, entry: $0) }, parents: parents(in: index),
+            servers: agents.map { EntryServers(index, agents: $0) })
     }
 
     /// Looks at what a plan would come to; tells of what concerns declared entries.
-    static func findings(for plan: EntryPlan, in index: EntryIndex) -> [EntryFinding] {
+    static func findings(for plan: EntryPlan, in index: EntryIndex, agents: [AttestedAgent]? = nil) -> [EntryFinding] {
         var result = index
         result.apply(plan.changes, revision: index.revision)
         let sources = Dictionary(plan.outcome.map { ($0.entry.id, $0.source) }, uniquingKeysWith: { one, _ in one })
@@ -61,7 +67,9 @@ package enum EntryLint {
             EntryFinding(.expired, [$0.source], "its time is over; it counts as not declared")
         }
         return expired
-            + findings(among: subjects, parents: parents(in: result)).filter { !concerned.isDisjoint(with: $0.entries) }
+            + findings(
+                among: subjects, parents: parents(in: result), servers: agents.map { EntryServers(result, agents: $0) }
+            ).filter { !concerned.isDisjoint(with: $0.entries) }
     }
 
     /// Looks at entries.
@@ -69,12 +77,20 @@ package enum EntryLint {
     /// - Parameters:
     ///   - subjects: The entries.
     ///   - parents: Identities that entries give, under which others can stand.
+    ///   - servers: Which agents serve what; nil where nobody is to look.
     /// - Returns: What was found, by the first entry concerned.
-    package static func findings(among subjects: [Subject], parents: Set<SPIFFEID>) -> [EntryFinding] {
+    package static func findings(
+        among subjects: [Subject], parents: Set<SPIFFEID>, servers: EntryServers? = nil
+    ) -> [EntryFinding] {
         let subjects = subjects.sorted {
             ($0.entry.createdAt, ExactText($0.name)) < ($1.entry.createdAt, ExactText($1.name))
         }
         var findings = subjects.flatMap { alone($0, parents: parents) }
+        if let servers {
+            findings += subjects.compactMap { subject in
+                servers.complaint(about: subject.contents).map { EntryFinding(.orphaned, [subject.name], $0) }
+            }
+        }
         var room = maximumPairs
         let byHint = Dictionary(grouping: subjects.filter { !$0.contents.hint.isEmpty }) {
             Group(parent: $0.contents.parentID, shared: $0.contents.hint)
@@ -92,11 +108,34 @@ package enum EntryLint {
                 if let finding = sameHint(older, younger) { findings.append(finding) }
             }
         }
+        if let servers {
+            across(subjects, by: { "\($0.spiffeID)" }, servers, &room) { older, younger in
+                if let finding = sameIdentity(older, younger) { findings.append(finding) }
+            }
+            across(subjects, by: { $0.hint.isEmpty ? nil : $0.hint }, servers, &room) { older, younger in
+                if let finding = sameHint(older, younger) { findings.append(finding) }
+            }
+        }
         return Array(
             findings.sorted {
                 ($0.entries.map { ExactText($0) }.first ?? ExactText(""), $0.kind.rawValue)
                     < ($1.entries.map { ExactText($0) }.first ?? ExactText(""), $1.kind.rawValue)
             }.prefix(maximumFindings))
+    }
+
+    /// Pairs under different parents that one agent serves all the same, because it has more than one name.
+    private static func across(
+        _ subjects: [Subject], by shared: (EntryContents) -> String?, _ servers: EntryServers, _ room: inout Int,
+        _ body: (Subject, Subject) -> Void
+    ) {
+        let groups = Dictionary(grouping: subjects) { shared($0.contents) }
+        for case (_?, let group) in groups where Set(group.map(\.contents.parentID)).count > 1 {
+            pairs(of: group, &room) { older, younger in
+                let (one, other) = (older.contents.parentID, younger.contents.parentID)
+                // Those under one parent were looked at before.
+                if one != other, servers.haveAgentInCommon(one, other) { body(older, younger) }
+            }
+        }
     }
 
     private struct Group: Hashable {

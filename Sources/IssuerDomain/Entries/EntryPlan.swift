@@ -40,10 +40,13 @@ package struct EntryPlan: Sendable {
     ///   - index: What is stored.
     ///   - trustDomain: The issuer's own.
     ///   - defaults: The terms of entries for which nobody says any.
+    ///   - maximumEntries: How many there may be in the end.
+    ///   - holdsBundle: Whether the bundle of another trust domain is there; entries federate with no others.
     ///   - now: The time.
     ///   - entropy: For the IDs of new entries.
     package init(
-        _ declaration: Declaration, index: EntryIndex, trustDomain: TrustDomain, defaults: AssuranceDefaults, now: Date,
+        _ declaration: Declaration, index: EntryIndex, trustDomain: TrustDomain, defaults: AssuranceDefaults,
+        maximumEntries: Int, holdsBundle: @Sendable (TrustDomain) -> Bool, now: Date,
         using entropy: inout some Entropy
     ) {
         guard declaration.entries.count <= Declaration.maximumEntries else {
@@ -58,8 +61,8 @@ package struct EntryPlan: Sendable {
             }
             do throws(EntryError) {
                 try add(
-                    wanted, of: declaration, index: index, trustDomain: trustDomain, defaults: defaults, now: now,
-                    claimed: &claimed, using: &entropy)
+                    wanted, of: declaration, index: index, trustDomain: trustDomain, defaults: defaults,
+                    holdsBundle: holdsBundle, now: now, claimed: &claimed, using: &entropy)
             } catch {
                 problems.append(
                     Problem(source: wanted.source, message: "\(error)", canBeForced: error.canBeForced))
@@ -71,6 +74,16 @@ package struct EntryPlan: Sendable {
         }
         steps = surplus.sorted { ExactText($0.id) < ExactText($1.id) }.map { .delete($0) } + steps
         checkKeys(in: index)
+        let growth = steps.reduce(0) { sum, step in
+            switch step {
+            case .create: sum + 1
+            case .update: sum
+            case .delete: sum - 1
+            }
+        }
+        if growth > 0, index.count + growth > maximumEntries {
+            problems.append(Problem(source: "", message: "\(EntryError.tooManyEntries(limit: maximumEntries))"))
+        }
     }
 
     /// Whether there is nothing to do.
@@ -112,7 +125,8 @@ package struct EntryPlan: Sendable {
 
     private mutating func add(
         _ wanted: DeclaredEntry, of declaration: Declaration, index: EntryIndex, trustDomain: TrustDomain,
-        defaults: AssuranceDefaults, now: Date, claimed: inout [String: String], using entropy: inout some Entropy
+        defaults: AssuranceDefaults, holdsBundle: (TrustDomain) -> Bool, now: Date, claimed: inout [String: String],
+        using entropy: inout some Entropy
     ) throws(EntryError) {
         if let id = wanted.id { try EntryRules.check(id: id) }
         let existing = wanted.id.map { index[$0] } ?? index.entry(with: wanted.contents.key)
@@ -121,6 +135,10 @@ package struct EntryPlan: Sendable {
         contents.terms = wanted.terms.terms(for: contents.decidingSelectors, defaults: defaults)
         try EntryRules.check(
             contents, in: trustDomain, now: now, replacing: existing?.contents, insistence: wanted.terms.insistence)
+        // Domains that were there are not judged again.
+        for domain in contents.federatesWith where existing?.contents.federatesWith.contains(domain) != true {
+            guard holdsBundle(domain) else { throw .bundleMissing(domain) }
+        }
         try index.requireDigestSets(of: contents)
         let id = existing?.id ?? wanted.id ?? RandomID.draw(using: &entropy)
         guard existing?.id == id || index[id] == nil else { throw .idTaken }

@@ -15,27 +15,42 @@ extension EntryRegistrar {
     ///   - declaration: What is wanted.
     ///   - isDryRun: Whether it is only asked what would happen.
     ///   - expected: The fingerprint of the plan that somebody has seen; nil when nobody has to see it first.
+    ///   - agents: Those that were let in; nil where nobody is to look at what they could serve.
     ///   - now: The time.
     ///   - entropy: For the IDs of new entries.
     /// - Returns: The plan. Nothing was changed when it has problems, is not the expected one, or was only asked for.
     /// - Throws: ``StoreError``; then nothing was changed.
     package func apply(
-        _ declaration: Declaration, isDryRun: Bool, expecting expected: String? = nil, now: Date,
-        using entropy: some Entropy
+        _ declaration: Declaration, isDryRun: Bool, expecting expected: String? = nil,
+        agents: [AttestedAgent]? = nil, now: Date, using entropy: some Entropy
     ) async throws(StoreError) -> DeclarationOutcome {
-        // Two who declare at once must each see what the other did.
-        try await writing.pass { () async throws(StoreError) in
-            var entropy = entropy
-            let index = self.read { $0 }
-            var plan = EntryPlan(
-                declaration, index: index, trustDomain: self.trustDomain, defaults: self.defaults, now: now,
-                using: &entropy)
-            if !isDryRun, let expected, expected != plan.fingerprint { plan.noteChangedMeanwhile() }
-            let mayApply = !isDryRun && plan.problems.isEmpty
-            if mayApply { try await self.commit(plan.changes) }
-            return DeclarationOutcome(
-                plan: plan, isApplied: mayApply, findings: EntryLint.findings(for: plan, in: index))
-        }
+        let (plan, index) =
+            if isDryRun {
+                // Whoever only asks holds up nobody who writes.
+                planned(declaration, now: now, using: entropy)
+            } else {
+                // Two who declare at once must each see what the other did.
+                try await writing.pass { () async throws(StoreError) in
+                    var (plan, index) = self.planned(declaration, now: now, using: entropy)
+                    if let expected, expected != plan.fingerprint { plan.noteChangedMeanwhile() }
+                    if plan.problems.isEmpty { try await self.commit(plan.changes) }
+                    return (plan, index)
+                }
+            }
+        return DeclarationOutcome(
+            plan: plan, isApplied: !isDryRun && plan.problems.isEmpty,
+            findings: EntryLint.findings(for: plan, in: index, agents: agents))
+    }
+
+    private func planned(
+        _ declaration: Declaration, now: Date, using entropy: some Entropy
+    ) -> (EntryPlan, EntryIndex) {
+        var entropy = entropy
+        let index = read { $0 }
+        let plan = EntryPlan(
+            declaration, index: index, trustDomain: trustDomain, defaults: defaults, maximumEntries: maximumEntries,
+            holdsBundle: holdsBundle, now: now, using: &entropy)
+        return (plan, index)
     }
 }
 

@@ -9,7 +9,8 @@ package final class EntryRegistrar: Sendable {
     let defaults: AssuranceDefaults
     private let store: any EntryStore
     private let feed: RevisionFeed
-    private let holdsBundle: @Sendable (TrustDomain) -> Bool
+    let holdsBundle: @Sendable (TrustDomain) -> Bool
+    let maximumEntries: Int
     private let index: Mutex<EntryIndex>
     let writing = Turnstile()
 
@@ -20,11 +21,12 @@ package final class EntryRegistrar: Sendable {
     ///   - defaults: The terms of entries for which nobody says any.
     ///   - store: Where entries are kept.
     ///   - feed: Told of each change.
+    ///   - maximumEntries: How many there may be.
     ///   - holdsBundle: Whether the bundle of another trust domain is there; entries federate with no others.
     /// - Throws: ``StoreError``.
     package init(
         trustDomain: TrustDomain, defaults: AssuranceDefaults = .init(), store: any EntryStore, feed: RevisionFeed,
-        holdsBundle: @escaping @Sendable (TrustDomain) -> Bool = { _ in true }
+        maximumEntries: Int = 1_000_000, holdsBundle: @escaping @Sendable (TrustDomain) -> Bool = { _ in true }
     ) async throws(StoreError) {
         let loaded = try await store.loadEntries()
         let digestSets = try await store.loadDigestSets()
@@ -32,6 +34,7 @@ package final class EntryRegistrar: Sendable {
         self.store = store
         self.feed = feed
         self.holdsBundle = holdsBundle
+        self.maximumEntries = maximumEntries
         index = Mutex(EntryIndex(entries: loaded.entries, digestSets: digestSets, revision: loaded.revision))
         feed.announce(loaded.revision)
     }
@@ -181,6 +184,9 @@ package final class EntryRegistrar: Sendable {
         if let existing = keys[key] ?? index.withLock({ $0.entry(with: key) }) { throw .exists(existing) }
         let id = draft.id ?? RandomID.draw(using: &entropy)
         guard !ids.contains(id), index.withLock({ $0[id] == nil }) else { throw .idTaken }
+        guard index.withLock({ $0.count }) + ids.count < maximumEntries else {
+            throw .tooManyEntries(limit: maximumEntries)
+        }
         // Stored to the second, as the API shows it.
         let entry = Entry(id: id, contents: contents, revision: 0, createdAt: now.wholeSecond)
         try raiseObjections(to: .put(entry))

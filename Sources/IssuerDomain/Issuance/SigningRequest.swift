@@ -49,8 +49,14 @@ package struct SigningRequest: Sendable {
     /// Reads the names; only what an admin mints ad hoc goes by them.
     ///
     /// - Throws: `badSigningRequest`.
-    package func names() throws(IssuanceError) -> Names {
-        let extensions = try? Self.parse(der).attributes.extensionRequest?.extensions
+    package func names() throws(IssuanceError) -> Names { try Self.names(in: der) }
+
+    /// Reads the names of a request that may prove nothing, for the record of its refusal.
+    ///
+    /// - Throws: `badSigningRequest`.
+    package static func names(in der: [UInt8]) throws(IssuanceError) -> Names {
+        guard der.count <= maximumLength else { throw .badSigningRequest(detail: "it is too long") }
+        let extensions = try? parse(der).attributes.extensionRequest?.extensions
         var (found, uris) = (Names(), [String]())
         for name in (try? extensions?.subjectAlternativeNames) ?? SubjectAlternativeNames() {
             switch name {

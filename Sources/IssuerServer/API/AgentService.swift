@@ -151,6 +151,7 @@ struct AgentService: Spire_Api_Server_Agent_V1_Agent.SimpleServiceProtocol {
             if let entry { _ = try await entries.delete([entry.id]) }
             throw error
         }
+        IssuanceTrail.current?.note(.issued(record.agentID, expiresAt: record.expiresAt))
         logger.info(
             "join token created",
             metadata: ["agent.id": "\(record.agentID)", "token.expires_at": "\(record.expiresAt.formatted(.iso8601))"])

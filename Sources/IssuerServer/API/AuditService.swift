@@ -71,6 +71,10 @@ extension Mintmark_V1_Issuance {
             $0.expiresAt = record.fact.expiresAt?.unixSeconds ?? 0
             $0.limitedBy = record.fact.limit?.rawValue ?? ""
             $0.reason = record.fact.reason ?? ""
+            $0.asked = record.fact.asked ?? ""
+            guard let repetition = record.fact.repetition else { return }
+            $0.repeats = repetition.count
+            $0.firstMs = Int64((repetition.first.timeIntervalSince1970 * 1000).rounded())
         }
     }
 }

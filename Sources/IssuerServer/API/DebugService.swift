@@ -20,7 +20,7 @@ struct DebugService: Spire_Api_Server_Debug_V1_Debug.SimpleServiceProtocol {
         request: Spire_Api_Server_Debug_V1_GetInfoRequest, context: ServerContext
     ) async throws -> Spire_Api_Server_Debug_V1_GetInfoResponse {
         try access.requireLocal(context)
-        let entryCount = entries.read { $0.entries.count }
+        let entryCount = entries.read { $0.count }
         let chain = serverSVID.chain
         return .with {
             $0.svidChain = chain.map { link in

@@ -33,14 +33,15 @@ struct DeclarationService: Mintmark_V1_Declarations.SimpleServiceProtocol {
     func lint(request: Mintmark_V1_LintRequest, context: ServerContext) async throws -> Mintmark_V1_LintResponse {
         try access.requireLocal(context)
         guard !request.documents.isEmpty else {
-            let findings = EntryLint.findings(in: entries.read { $0 })
+            let findings = EntryLint.findings(in: entries.read { $0 }, agents: agents.all)
             return .with { $0.findings = findings.map { Mintmark_V1_Finding($0) } }
         }
         let reader = try read(request.documents, force: true)
         let declarer = Declarer(entries: entries, clock: clock, logger: logger)
         // Whoever keeps them: this only looks.
         let seen = try await declarer.apply(
-            reader, keeper: "lint", prunes: false, adopts: true, isDryRun: true, expecting: nil)
+            reader, keeper: "lint", prunes: false, adopts: true, isDryRun: true, expecting: nil,
+            agents: agents.all)
         return .with {
             $0.problems = seen.problems
             $0.findings = seen.findings

@@ -11,6 +11,8 @@ internal import SwiftProtobuf
 struct DigestSetService: Mintmark_V1_DigestSets.SimpleServiceProtocol {
     private static let defaultKeeps: UInt32 = 1
     private static let defaultGrace: Int64 = 7 * 24 * 3600
+    /// Bytes that a page holds, about; far below the four megabytes that gRPC clients take by default.
+    private static let messageBytes = 1 << 20
 
     let access: AccessControl
     let entries: EntryRegistrar
@@ -52,10 +54,25 @@ struct DigestSetService: Mintmark_V1_DigestSets.SimpleServiceProtocol {
         request: Mintmark_V1_ListDigestSetsRequest, context: ServerContext
     ) async throws -> Mintmark_V1_ListDigestSetsResponse {
         try access.requireLocal(context)
-        let all = entries.read { index in
-            index.digestSets.values.sorted { $0.name < $1.name }.map { ($0, index.entries(using: $0.name).count) }
+        guard request.pageSize >= 0 else { throw RPCError(code: .invalidArgument, message: "page_size is negative") }
+        let (size, after) = (request.pageSize == 0 ? Int.max : Int(request.pageSize), request.pageToken)
+        if !after.isEmpty, (try? DigestSet.check(name: after)) == nil {
+            throw RPCError(code: .invalidArgument, message: "page_token is not one of this server's")
         }
-        return .with { $0.digestSets = all.map { Mintmark_V1_DigestSet($0, users: $1) } }
+        let index = entries.read { $0 }
+        let rest = index.digestSets.values.filter { $0.name > after }.sorted { $0.name < $1.name }
+        return .with {
+            var bytes = 0
+            for set in rest {
+                guard $0.digestSets.count < size, $0.digestSets.isEmpty || bytes < Self.messageBytes else {
+                    $0.nextPageToken = $0.digestSets.last?.name ?? ""
+                    return
+                }
+                $0.digestSets.append(Mintmark_V1_DigestSet(set, users: index.entries(using: set.name).count))
+                // 64 digits and what is around them.
+                bytes += set.versions.reduce(100) { $0 + 40 + 68 * $1.digests.count }
+            }
+        }
     }
 
     func delete(

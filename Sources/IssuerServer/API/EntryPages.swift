@@ -17,11 +17,15 @@ enum EntryPages {
         _ request: Spire_Api_Server_Entry_V1_ListEntriesRequest, of entries: EntryRegistrar
     ) throws(RPCError) -> (page: ArraySlice<Entry>, next: String) {
         let filter = try request.hasFilter ? EntryFilter(wire: request.filter) : EntryFilter()
+        guard request.pageSize >= 0 else { throw RPCError(code: .invalidArgument, message: "page_size is negative") }
         let size = request.pageSize > 0 ? min(Int(request.pageSize), maximumPage) : maximumPage
         let after = request.pageToken
-        let found = entries.read { index in
-            index.entries.filter { $0.id > after && filter.admits($0.contents) }.sorted { $0.id < $1.id }
+        if !after.isEmpty, (try? EntryRules.check(id: after)) == nil {
+            throw RPCError(code: .invalidArgument, message: "page_token is not one of this server's")
         }
+        // Whoever signs must not wait for a listing.
+        let index = entries.read { $0 }
+        let found = index.entries.filter { $0.id > after && filter.admits($0.contents) }.sorted { $0.id < $1.id }
         let end = cut(found, from: 0, size: size, weight: \.approximateSize)
         return (found[..<end], end < found.count ? found[end - 1].id : "")
     }

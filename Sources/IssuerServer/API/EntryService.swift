@@ -20,7 +20,8 @@ struct EntryService: Spire_Api_Server_Entry_V1_Entry.SimpleServiceProtocol {
     ) async throws -> Spire_Api_Server_Entry_V1_CountEntriesResponse {
         try access.requireLocal(context)
         let filter = try request.hasFilter ? EntryFilter(wire: request.filter.asListFilter) : EntryFilter()
-        let count = entries.read { index in index.entries.count { filter.admits($0.contents) } }
+        let index = entries.read { $0 }
+        let count = index.entries.count { filter.admits($0.contents) }
         return .with { $0.count = Int32(clamping: count) }
     }
 

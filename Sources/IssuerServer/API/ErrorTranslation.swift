@@ -20,6 +20,7 @@ extension EntryError: RPCErrorConvertible {
         case .exists, .idTaken, .digestSetExists: .alreadyExists
         case .notFound, .digestSetMissing: .notFound
         case .objection(let error): error.rpcErrorCode
+        case .tooManyEntries: .resourceExhausted
         }
     }
 

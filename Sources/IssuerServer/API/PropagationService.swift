@@ -57,7 +57,22 @@ struct PropagationService: Mintmark_V1_Propagation.SimpleServiceProtocol {
             return (entry, index.revision, concerned)
         }
         guard entry != nil else { throw EntryError.notFound(id: request.entryID) }
-        let limit = min(Duration.milliseconds(request.timeoutMs), Self.longestWait)
+        return await answer(upTo: request.timeoutMs, target, concerned)
+    }
+
+    func awaitCurrent(
+        request: Mintmark_V1_AwaitCurrentRequest, context: ServerContext
+    ) async throws -> Mintmark_V1_AwaitEntryResponse {
+        try access.requireLocal(context)
+        let target = entries.read { $0.revision }
+        return await answer(upTo: request.timeoutMs, target, agents.all.filter { !$0.isBanned }.map(\.id))
+    }
+
+    /// Waits for agents to have applied a revision, and says how they stand.
+    private func answer(
+        upTo timeout: UInt32, _ target: UInt64, _ concerned: [SPIFFEID]
+    ) async -> Mintmark_V1_AwaitEntryResponse {
+        let limit = min(Duration.milliseconds(timeout), Self.longestWait)
         await wait(upTo: limit) { isApplied(target, by: feed.standing(of: concerned)) }
         let standings = feed.standing(of: concerned)
         return .with {

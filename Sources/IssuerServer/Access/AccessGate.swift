@@ -12,26 +12,22 @@ internal import SwiftProtobuf
 ///
 /// A method that is not in the table is refused to everybody, so that nothing is open because somebody forgot it.
 struct AccessGate: ServerInterceptor {
-    /// Refusals of one stranger that are written down; the others are counted.
-    private static let recordedRefusals = CallLimits(
-        rates: [.attestation: .init(perSecond: 1, burst: 20)].compactMapValues { $0 }, trackedCallers: 1000)
-
     let table: MethodTable
     let resolution: CallerResolution
     let budgets: CallBudgets
     /// Where calls wait for a second person; nil when one person is enough.
     let desk: ApprovalDesk?
-    let journal: IssuanceJournal
+    let book: IssuanceBook
+    let counters: ServerCounters
     let clock: any WallClock
     let logger: Logger
-    private let refusals = CallBudgets(Self.recordedRefusals)
 
     init(
         table: MethodTable = .init(), resolution: CallerResolution, budgets: CallBudgets, desk: ApprovalDesk?,
-        journal: IssuanceJournal, clock: any WallClock, logger: Logger
+        book: IssuanceBook, counters: ServerCounters, clock: any WallClock, logger: Logger
     ) {
         (self.table, self.resolution, self.budgets, self.desk) = (table, resolution, budgets, desk)
-        (self.journal, self.clock, self.logger) = (journal, clock, logger)
+        (self.book, self.counters, self.clock, self.logger) = (book, counters, clock, logger)
     }
 
     func intercept<Input: Sendable, Output: Sendable>(
@@ -50,30 +46,40 @@ struct AccessGate: ServerInterceptor {
         do {
             caller = try await resolution.admit(rule, context, metadata: request.metadata, requestID: requestID)
         } catch {
-            try await recordRefusal(error, of: rule, context, requestID: requestID)
+            let principal = await refusedPrincipal(of: rule, context, metadata: request.metadata)
+            try await recordRefusal(error, of: rule, principal, context, requestID: requestID)
             throw error
         }
         var (context, request) = (context, request)
         context.transportSpecific = caller
-        if rule.budget == .attestation { try charge(1, rule, caller, context) }
+        let recorder = rule.issues ? recorder(for: rule, caller, context) : nil
+        if rule.budget == .attestation {
+            do { try charge(1, rule, caller, context) } catch {
+                try await recorder?.fail(error)
+                throw error
+            }
+        }
         let hasConsent = try await askSecondPerson(&request, of: rule, from: caller)
-        let recorder = rule.issues ? IssuanceRecorder(call: call(rule, caller, context), journal: journal) : nil
         request.messages = inspected(request.messages, rule, caller, context, recorder)
-        return try await serve(request, context, scopes: caller.scopes, hasConsent: hasConsent, recorder, next)
+        let origin = CallOrigin(principal: caller.principal, requestID: requestID)
+        return try await serve(
+            request, context, origin, scopes: caller.scopes, hasConsent: hasConsent, recorder, next)
     }
 
     /// Runs the handler, and whatever it writes later, within what binds and records the call.
     private func serve<Input: Sendable, Output: Sendable>(
-        _ request: StreamingServerRequest<Input>, _ context: ServerContext, scopes: [RegistrationScope]?,
-        hasConsent: Bool, _ recorder: IssuanceRecorder?,
+        _ request: StreamingServerRequest<Input>, _ context: ServerContext, _ origin: CallOrigin,
+        scopes: [RegistrationScope]?, hasConsent: Bool, _ recorder: IssuanceRecorder?,
         _ next:
             @Sendable (StreamingServerRequest<Input>, ServerContext) async throws -> StreamingServerResponse<Output>
     ) async throws -> StreamingServerResponse<Output> {
         @Sendable func within<Value>(_ body: () async throws -> Value) async throws -> Value {
             do {
-                return try await RegistrationScope.$binding.withValue(scopes) {
-                    try await SecondPerson.$hasAgreed.withValue(hasConsent) {
-                        try await IssuanceTrail.$current.withValue(recorder?.trail, operation: body)
+                return try await CallOrigin.$current.withValue(origin) {
+                    try await RegistrationScope.$binding.withValue(scopes) {
+                        try await SecondPerson.$hasAgreed.withValue(hasConsent) {
+                            try await IssuanceTrail.$current.withValue(recorder?.trail, operation: body)
+                        }
                     }
                 }
             } catch {
@@ -105,7 +111,7 @@ struct AccessGate: ServerInterceptor {
             wrapping: messages.map { message in
                 try CallMeter.bound(message)
                 recorder?.notice(message)
-                if rule.budget == .signing || rule.budget == .reporting {
+                if rule.budget != nil {
                     try charge(CallMeter.cost(of: message), rule, caller, context)
                 }
                 return message
@@ -117,19 +123,29 @@ struct AccessGate: ServerInterceptor {
         _ cost: Int, _ rule: MethodRule, _ caller: ResolvedCaller, _ context: ServerContext
     ) throws {
         guard let budget = rule.budget, caller.caller.isRemote else { return }
-        // Whoever holds an SVID has a budget of their own, also at calls that are open to strangers.
-        let name =
-            switch caller.principal {
-            case .stranger: "from:\(PeerAddress(context.remotePeer).prefix)"
-            case .account, .spiffeID, .subject: "\(caller.principal)"
+        // Whoever holds an SVID has a budget of their own, also at calls that are open to strangers. What a node claims
+        // before it has proven anything is nobody's: else anyone could use up the budget of another node.
+        var names = [source(of: caller.principal, context)]
+        let place = "from:\(PeerAddress(context.remotePeer).prefix)"
+        // Many SVIDs on one machine are one node that wants to be let in.
+        if budget == .attestation, !names.contains(place) { names.append(place) }
+        for name in names {
+            do throws(CallBudgets.Exhausted) {
+                try budgets.charge(cost, to: budget, of: name, as: caller.callerClass, now: clock.now)
+            } catch {
+                logger.debug(
+                    "call refused by budget",
+                    metadata: ["budget": "\(budget.rawValue)", "caller": "\(name)", "rpc.method": "\(rule.method)"])
+                throw Self.tooSoon(error)
             }
-        do throws(CallBudgets.Exhausted) {
-            try budgets.charge(cost, to: budget, of: name, now: clock.now)
-        } catch {
-            logger.debug(
-                "call refused by budget",
-                metadata: ["budget": "\(budget.rawValue)", "caller": "\(name)", "rpc.method": "\(rule.method)"])
-            throw Self.tooSoon(error)
+        }
+    }
+
+    /// What a caller is told from others by.
+    private func source(of principal: Principal, _ context: ServerContext) -> String {
+        switch principal {
+        case .stranger: "from:\(PeerAddress(context.remotePeer).prefix)"
+        case .account, .spiffeID, .subject: "\(principal)"
         }
     }
 
@@ -174,10 +190,14 @@ struct AccessGate: ServerInterceptor {
         return true
     }
 
-    private func call(_ rule: MethodRule, _ caller: ResolvedCaller, _ context: ServerContext) -> IssuanceRecord.Call {
-        IssuanceRecord.Call(
+    private func recorder(
+        for rule: MethodRule, _ caller: ResolvedCaller, _ context: ServerContext
+    ) -> IssuanceRecorder {
+        let call = IssuanceRecord.Call(
             time: clock.now, requestID: caller.requestID, callerClass: caller.callerClass,
             principal: "\(caller.principal)", address: address(of: caller.caller, context), method: rule.method)
+        return IssuanceRecorder(
+            call: call, source: source(of: caller.principal, context), book: book, counters: counters)
     }
 
     private func address(of caller: Caller?, _ context: ServerContext) -> String {
@@ -188,23 +208,35 @@ struct AccessGate: ServerInterceptor {
         }
     }
 
-    /// Writes down that somebody asked for a credential who may not, as long as it is not a flood.
-    private func recordRefusal(
-        _ error: any Error, of rule: MethodRule, _ context: ServerContext, requestID: String
-    ) async throws {
-        guard rule.issues else { return }
+    /// Who was refused, as far as it was proven.
+    private func refusedPrincipal(
+        of rule: MethodRule, _ context: ServerContext, metadata: Metadata
+    ) async -> Principal {
         let caller = context.transportSpecific as? Caller
-        let prefix = PeerAddress(context.remotePeer).prefix
-        do throws(CallBudgets.Exhausted) {
-            try refusals.charge(1, to: .attestation, of: prefix, now: clock.now)
-        } catch {
-            logger.debug("refusal not recorded, because of too many", metadata: ["from": "\(prefix)"])
-            return
-        }
+        let transport = CallerResolution.principal(of: caller, context)
+        // A token counts only where a role could have let the call in; elsewhere nobody has looked at it.
+        guard rule.issues, rule.permission != nil, caller?.isRemote == true,
+            let bearer = try? await resolution.tokens?.bearer(in: metadata, now: clock.now)
+        else { return transport }
+        return bearer.principal
+    }
+
+    /// Writes down that somebody asked for a credential who may not.
+    private func recordRefusal(
+        _ error: any Error, of rule: MethodRule, _ principal: Principal, _ context: ServerContext, requestID: String
+    ) async throws {
+        logger.debug(
+            "call refused",
+            metadata: [
+                "rpc.method": "\(rule.method)", "principal": "\(principal)", "request.id": "\(requestID)",
+                "error": "\(IssuanceRecorder.reason(of: error))",
+            ])
+        guard rule.issues else { return }
         let call = IssuanceRecord.Call(
-            time: clock.now, requestID: requestID, callerClass: .any,
-            principal: "\(CallerResolution.principal(of: caller, context))", address: address(of: caller, context),
-            method: rule.method)
-        try await journal.append([IssuanceRecord(call: call, fact: .denied(IssuanceRecorder.reason(of: error)))])
+            time: clock.now, requestID: requestID, callerClass: .any, principal: "\(principal)",
+            address: address(of: context.transportSpecific as? Caller, context), method: rule.method)
+        try await book.append(
+            [IssuanceRecord(call: call, fact: .denied(IssuanceRecorder.reason(of: error)))],
+            from: source(of: principal, context), isStranger: true)
     }
 }

@@ -11,12 +11,16 @@ struct Admission: Sendable {
     /// Records dropped at once, so that nobody waits long for the store.
     private static let dropBatch = 5000
 
-    let gate: AccessGate
+    /// What all calls pass, in order.
+    let interceptors: [any ServerInterceptor]
+    let budgets: CallBudgets
+    let counters = ServerCounters()
     let startedAt: Date
     private let settings: AccessSettings
     private let schema: ServedSchema
     private let desk: ApprovalDesk
     private let store: any IssuanceRecords
+    private let book: IssuanceBook
     private let clock: any WallClock
     private let logger: Logger
 
@@ -32,12 +36,15 @@ struct Admission: Sendable {
         let tokens =
             settings.tokenIssuers.isEmpty
             ? nil : TokenVerifier(settings.tokenIssuers, files: files, fetcher: AsyncHTTPFetcher())
-        gate = AccessGate(
+        book = IssuanceBook(store)
+        budgets = CallBudgets(settings.limits)
+        let gate = AccessGate(
             resolution: CallerResolution(
                 policy: settings.policy, agents: agents, entries: entries, tokens: tokens,
                 isOfThisTier: isOfThisTier, clock: clock),
-            budgets: CallBudgets(settings.limits), desk: settings.approvalLifetime == nil ? nil : desk,
-            journal: IssuanceJournal(store), clock: clock, logger: logger)
+            budgets: budgets, desk: settings.approvalLifetime == nil ? nil : desk, book: book, counters: counters,
+            clock: clock, logger: logger)
+        interceptors = [CallCounter(table: gate.table, counters: counters), gate]
     }
 
     /// What the server serves beside its own business.
@@ -45,18 +52,33 @@ struct Admission: Sendable {
         [
             AuditService(access: access, records: store),
             ApprovalService(access: access, desk: desk, policy: settings.policy, clock: clock, logger: logger),
-            LimitsService(access: access, budgets: gate.budgets),
+            LimitsService(access: access, budgets: budgets),
             LoggerService(access: access, threshold: settings.logThreshold, logger: logger),
             ReflectionV1(access: access, schema: schema), ReflectionV1alpha(access: access, schema: schema),
         ]
     }
 
-    /// Drops what is older than it has to be.
+    /// Writes down what was counted, and drops what is older than it has to be.
     func tend() async throws {
         try await desk.tend(now: clock.now)
-        let dropped = try await store.dropIssuances(
-            before: clock.now - settings.auditRetention.timeInterval, limit: Self.dropBatch)
-        guard dropped > 0 else { return }
-        logger.info("old issuance records dropped", metadata: ["count": "\(dropped)"])
+        try await book.settle(now: clock.now)
+        let end = clock.now - settings.auditRetention.timeInterval
+        var total = 0
+        while true {
+            let dropped = try await store.dropIssuances(before: end, limit: Self.dropBatch)
+            total += dropped
+            // As fast as they come in, whatever that is.
+            guard dropped == Self.dropBatch else { break }
+            try Task.checkCancellation()
+        }
+        guard total > 0 else { return }
+        logger.info("old issuance records dropped", metadata: ["count": "\(total)"])
+    }
+
+    /// Writes down what was counted so far: nobody calls any more.
+    func end() async {
+        do throws(StoreError) { try await book.settle(now: clock.now, isEnding: true) } catch {
+            logger.error("refusals that were counted are not on record", metadata: ["error": "\(error)"])
+        }
     }
 }

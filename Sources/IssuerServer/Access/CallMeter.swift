@@ -1,6 +1,7 @@
 internal import GRPCCore
 internal import IssuerAPIProtos
 internal import IssuerDomain
+internal import NodeAttestation
 internal import SPIFFE
 
 /// What a request weighs, and what is known of it before it is answered.
@@ -10,9 +11,30 @@ enum CallMeter {
     /// Identifiers in one request.
     static let maximumIDs = 10_000
 
+    /// What a node's proof costs by its type: signatures to check, keys to look up, others to ask.
+    ///
+    /// Types that nobody knows are refused at once.
+    static let attestationCosts = [
+        JoinToken.attestationType: 1, AgentRegistrar.embeddedType: 1, NodeKeyAttestor.type: 2, SSHPoPAttestor.type: 3,
+        X509PoPAttestor.type: 5, HTTPChallengeAttestor.type: 10, K8sPSATAttestor.type: 10, TPMDevIDAttestor.type: 20,
+    ]
+    /// Entries of which one unit tells.
+    private static let idsPerUnit = 1000
+    /// What is written to disk, one after the other with everything else.
+    private static let durableWrite = 10
+    /// A signature that is written to disk as well.
+    private static let renewal = 50
+
     /// How many units of its budget a message costs: one for each signature it asks for.
     static func cost(of message: Any) -> Int {
         switch message {
+        case let request as Spire_Api_Server_Agent_V1_AttestAgentRequest:
+            // One unit is taken before the first message comes.
+            (attestationCosts[request.params.data.type] ?? 1) - 1
+        case is Spire_Api_Server_Agent_V1_RenewAgentRequest: renewal
+        case is Mintmark_V1_RegisterNodeKeyRequest: durableWrite
+        case let request as Spire_Api_Server_Entry_V1_SyncAuthorizedEntriesRequest: 1 + request.ids.count / idsPerUnit
+        case let request as Mintmark_V1_SyncRequest: 1 + request.ids.count / idsPerUnit
         case let request as Spire_Api_Server_Svid_V1_BatchNewX509SVIDRequest: request.params.count
         case let request as Spire_Api_Server_Svid_V1_BatchNewWITSVIDRequest: request.params.count
         case let request as Mintmark_V1_BatchNewTemplatedX509SVIDRequest: request.items.count
@@ -71,9 +93,31 @@ enum CallMeter {
         }
     }
 
-    /// What a request is about, for the record of its refusal.
+    /// The type of a node's proof, among those that are known; nil for a message that is none.
+    static func attestationType(of message: Any) -> String? {
+        guard let request = message as? Spire_Api_Server_Agent_V1_AttestAgentRequest,
+            case .params(let params)? = request.step
+        else { return nil }
+        return attestationCosts[params.data.type] == nil ? "other" : params.data.type
+    }
+
+    /// What a request is about, for its record.
     static func describe(_ message: Any, in fact: inout IssuanceFact) {
         switch message {
+        case let request as Spire_Api_Server_Agent_V1_AttestAgentRequest:
+            guard case .params(let params)? = request.step else { return }
+            fact.asked = asked(params.data)
+        case let request as Spire_Api_Server_Agent_V1_CreateJoinTokenRequest:
+            fact.asked = "ttl \(request.ttl) s"
+            guard request.hasAgentID else { return }
+            fact.asked = IssuanceFact.cut("ttl \(request.ttl) s, alias \(request.agentID.path)")
+        case let request as Spire_Api_Server_Svid_V1_MintX509SVIDRequest:
+            let name = (try? SigningRequest.names(in: Array(request.csr)))?.uri
+            fact.asked = name.map { IssuanceFact.cut($0) }
+            fact.spiffeID = name.flatMap { try? SPIFFEID($0) }
+        case let request as Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest:
+            let name = (try? SigningRequest.names(in: Array(request.csr)))?.uri
+            fact.asked = IssuanceFact.cut("authority \(name ?? "without a name"), ttl \(request.preferredTtl) s")
         case let request as Spire_Api_Server_Svid_V1_NewJWTSVIDRequest:
             fact.entryID = IssuanceFact.cut(request.entryID)
             fact.audience = request.audience.prefix(8).map { IssuanceFact.cut($0) }
@@ -87,7 +131,17 @@ enum CallMeter {
             fact.entryID = request.items.first.map { IssuanceFact.cut($0.entryID) }
         case let request as Spire_Api_Server_Svid_V1_BatchNewX509SVIDRequest where request.params.count == 1:
             fact.entryID = request.params.first.map { IssuanceFact.cut($0.entryID) }
+        case let request as Mintmark_V1_BatchNewTemplatedX509SVIDRequest:
+            fact.asked = "\(request.items.count) X.509-SVIDs"
+        case let request as Spire_Api_Server_Svid_V1_BatchNewX509SVIDRequest:
+            fact.asked = "\(request.params.count) X.509-SVIDs"
         default: return
         }
+    }
+
+    /// The type of a proof and, where it says so itself, whose it claims to be.
+    private static func asked(_ data: Spire_Api_Types_AttestationData) -> String {
+        let claimed = data.type == NodeKeyAttestor.type ? NodeKeyAttestor.claimedID(in: Array(data.payload)) : nil
+        return IssuanceFact.cut(data.type + (claimed.map { " for \($0)" } ?? ""))
     }
 }

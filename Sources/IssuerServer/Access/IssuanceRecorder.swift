@@ -6,21 +6,34 @@ internal import Synchronization
 final class IssuanceRecorder: Sendable {
     let trail = IssuanceTrail()
     private let call: IssuanceRecord.Call
-    private let journal: IssuanceJournal
-    /// What is known of the request, for the record of its refusal.
-    private let asked = Mutex(IssuanceFact.denied(""))
+    private let book: IssuanceBook
+    private let counters: ServerCounters
+    /// What the caller is told from others by.
+    private let source: String
+    /// The last request; it is read only when it has been refused.
+    private let asked = Mutex<(any Sendable)?>(nil)
     private let hasFailed = Mutex(false)
 
-    init(call: IssuanceRecord.Call, journal: IssuanceJournal) { (self.call, self.journal) = (call, journal) }
+    /// Which way a node wants to be let in; nil where none does.
+    private let attestation = Mutex<String?>(nil)
+
+    init(call: IssuanceRecord.Call, source: String, book: IssuanceBook, counters: ServerCounters) {
+        (self.call, self.source, self.book, self.counters) = (call, source, book, counters)
+    }
 
     /// Looks at a request.
-    func notice(_ message: Any) { asked.withLock { CallMeter.describe(message, in: &$0) } }
+    func notice(_ message: some Sendable) {
+        asked.withLock { $0 = message }
+        if let type = CallMeter.attestationType(of: message) { attestation.withLock { $0 = type } }
+    }
 
     /// Writes down what was noted, so that the message that tells of it may leave.
     ///
     /// - Throws: `RPCError` Unavailable when it cannot be written: what is not recorded is not handed out.
     func flush(before message: Any) async throws(RPCError) {
-        try await append(trail.take())
+        let facts = trail.take()
+        try await append(facts)
+        if !facts.isEmpty, let type = attestation.withLock({ $0 }) { counters.attested(type, .issued) }
     }
 
     /// Writes down that the call failed; once, however often it is told.
@@ -32,9 +45,10 @@ final class IssuanceRecorder: Sendable {
         guard isFirst else { return }
         let reason = Self.reason(of: error)
         var facts = trail.take().map { $0.withheld(because: reason) }
+        if let type = attestation.withLock({ $0 }) { counters.attested(type, .denied) }
         if trail.isEmpty {
-            var fact = asked.withLock { $0 }
-            fact.reason = IssuanceFact.cut(reason)
+            var fact = IssuanceFact.denied(IssuanceFact.cut(reason))
+            if let message = asked.withLock({ $0 }) { CallMeter.describe(message, in: &fact) }
             facts.append(fact)
         }
         try await append(facts)
@@ -52,8 +66,15 @@ final class IssuanceRecorder: Sendable {
 
     private func append(_ facts: [IssuanceFact]) async throws(RPCError) {
         guard !facts.isEmpty else { return }
+        let asked = asked.withLock { $0.asked }
         do throws(StoreError) {
-            try await journal.append(facts.map { IssuanceRecord(call: call, fact: $0) })
+            try await book.append(
+                facts.map { fact in
+                    var fact = fact
+                    fact.asked = fact.asked ?? asked
+                    return IssuanceRecord(call: call, fact: fact)
+                }, from: source, isStranger: call.callerClass == .any)
+            for fact in facts { counters.count(fact, of: call.method) }
         } catch {
             throw RPCError(code: .unavailable, message: "the issuance record cannot be written; nothing was issued")
         }

@@ -1,4 +1,4 @@
-internal import Foundation
+internal import GRPCConnections
 internal import SPIFFE
 
 /// Where a caller comes from, as gRPC writes it.
@@ -27,16 +27,6 @@ package struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
     /// Whoever has one IPv6 address usually has the 64 bits below it as well.
     package var prefix: String {
         guard IPAddressLiteral.isIPv6(description) else { return description }
-        // An IPv4 address in the clothes of IPv6 (RFC 4291 §2.5.5.2).
-        if description.contains("."), let last = description.split(separator: ":").last { return String(last) }
-        var head: [Substring] = []
-        if let gap = description.range(of: "::") {
-            head = description[..<gap.lowerBound].split(separator: ":")
-            let tail = description[gap.upperBound...].split(separator: ":")
-            head += Array(repeating: "0", count: max(0, 8 - head.count - tail.count)) + tail
-        } else {
-            head = description.split(separator: ":")
-        }
-        return head.prefix(4).joined(separator: ":") + "::/64"
+        return PeerNetwork.name(ofIPv6: description)
     }
 }

@@ -7,6 +7,11 @@ internal import Logging
 package struct AccessSettings: Sendable {
     package var grants: [Grant]
     package var limits: CallLimits
+    /// How many entries there may be.
+    package var maximumEntries = 1_000_000
+    /// How many connections there may be, in all and from one address.
+    package var maximumConnections = 16_384
+    package var maximumConnectionsOfOne = 2048
     /// How long taint and revoke wait for a second person; nil when one is enough.
     package var approvalLifetime: Duration?
     /// How long the issuance record goes back.

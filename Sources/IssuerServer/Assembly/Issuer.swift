@@ -51,6 +51,7 @@ package struct Issuer: Sendable {
     package init(
         _ configuration: IssuerConfiguration, clock: any WallClock, files: any FileSystem, logger: Logger
     ) async throws(Failure) {
+        let logger = logger.tellingOrigin
         self.configuration = configuration
         self.clock = clock
         self.logger = logger
@@ -77,7 +78,8 @@ package struct Issuer: Sendable {
                 store: GuardedFederationStore(store, entries: guardedEntries), feed: feed)
             entries = try await EntryRegistrar(
                 trustDomain: configuration.trustDomain, defaults: configuration.assurance, store: guardedEntries,
-                feed: feed, holdsBundle: { [federation] in federation.holdsBundle(of: $0) })
+                feed: feed, maximumEntries: configuration.access.maximumEntries,
+                holdsBundle: { [federation] in federation.holdsBundle(of: $0) })
             svids = SVIDIssuer(
                 trustDomain: configuration.trustDomain, settings: configuration.svids, authorities: authorities)
             agents = try await AgentRegistrar(
@@ -104,10 +106,10 @@ package struct Issuer: Sendable {
         for advice in LifetimeAdvice.all(about: configuration.svids, under: configuration.authorities) {
             logger.warning("lifetimes do not fit", metadata: ["warning": "\(advice)"])
         }
-        entriesFolder = configuration.entriesFolder.map { [entries, agents] path in
+        entriesFolder = configuration.entriesFolder.map { [entries] path in
             WatchedFolder(
-                path, declarer: Declarer(entries: entries, clock: clock, logger: logger), agents: agents, files: files,
-                logger: logger)
+                path, declarer: Declarer(entries: entries, clock: clock, logger: logger),
+                parent: configuration.standInParent, files: files, logger: logger)
         }
         if configuration.assurance.program < .boundImage {
             logger.warning(
@@ -132,8 +134,11 @@ package struct Issuer: Sendable {
                 } catch { throw PeerRefusal(error) }
             }
             // Everyone is asked for a certificate, nobody must have one, and one that comes is good or ends the connection.
+            var limits = PeerLimits.issuerNetwork
+            limits.connections = configuration.access.maximumConnections
+            limits.connectionsOfOne = configuration.access.maximumConnectionsOfOne
             tcp = ConnectionAwareTransport(
-                endpoint: listener, limits: .issuerNetwork, security: .configured(requireALPN: true)
+                endpoint: listener, limits: limits, security: .configured(requireALPN: true)
             ) { channel in
                 channel.eventLoop.makeCompletedFuture {
                     TLSCaller(
@@ -178,8 +183,13 @@ package struct Issuer: Sendable {
             GRPCService(
                 GRPCServer(
                     transport: IdentifyingTransport(local) { ($0 as? LocalCaller).map { .local($0.credentials) } },
-                    services: api, interceptors: [admission.gate])),
-            LoopService { try await tend() },
+                    services: api, interceptors: admission.interceptors)),
+            LoopService {
+                do { try await tend() } catch {
+                    await admission.end()
+                    throw error
+                }
+            },
             LoopService { [bundleFollower] in try await bundleFollower.run() },
             LoopService {
                 await authorities.followUpstream(clock: clock, using: SystemEntropy(), logger: logger)
@@ -188,19 +198,26 @@ package struct Issuer: Sendable {
             },
         ]
         if let entriesFolder { services.append(LoopService { try await entriesFolder.run() }) }
+        if let metrics = configuration.metrics {
+            let measured = ServerMetrics(
+                counters: admission.counters, budgets: admission.budgets, authorities: authorities, entries: entries,
+                agents: agents, storeErrors: { [store] in store.errors }, clock: clock)
+            services.append(
+                MetricsListener(host: metrics.host, port: metrics.port, logger: logger) { measured.text })
+        }
         if let tcp {
             services.append(
                 GRPCService(
                     GRPCServer(
                         transport: IdentifyingTransport(tcp) { ($0 as? TLSCaller).map { .remote($0.peer) } },
-                        services: api, interceptors: [admission.gate])))
+                        services: api, interceptors: admission.interceptors)))
         }
         if let embedded {
             services.append(
                 GRPCService(
                     GRPCServer(
                         transport: IdentifyingTransport(embedded.transport) { _ in .embedded(embedded.peer) },
-                        services: api, interceptors: [admission.gate])))
+                        services: api, interceptors: admission.interceptors)))
         }
         return services
     }

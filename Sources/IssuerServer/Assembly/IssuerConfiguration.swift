@@ -35,6 +35,15 @@ package struct IssuerConfiguration: Sendable {
     package var securityMarkPath: String
     /// Whose files say what entries there are; nil for none.
     package var entriesFolder: String?
+    /// Under which agent their entries stand that name no parent; nil for none but the one in this process.
+    package var entriesParent: SPIFFEID?
+    /// The same, once it is known which agents there can be.
+    var standInParent: SPIFFEID? {
+        guard listener == nil else { return entriesParent }
+        return entriesParent ?? (try? SPIFFEID(trustDomain: trustDomain, path: "/spire/agent/embedded"))
+    }
+    /// Where metrics are handed out; nil for nowhere.
+    package var metrics: (host: String, port: Int)?
 
     package init(
         trustDomain: TrustDomain, databasePath: String, keyFolder: String, serverIDPath: String,

@@ -8,6 +8,10 @@ internal import SwiftProtobuf
 
 /// Makes entries what documents declare, for admins and for the watched folder alike.
 struct Declarer: Sendable {
+    private static let maximumProblems = 1000
+    /// Bytes of steps in one message, about; with problems and findings it stays below what gRPC clients take by default.
+    private static let maximumStepBytes = 2 << 20
+
     let entries: EntryRegistrar
     let clock: any WallClock
     let logger: Logger
@@ -16,26 +20,43 @@ struct Declarer: Sendable {
     ///
     /// - Throws: `StoreError`; then nothing was changed.
     func apply(
-        _ reader: ManifestReader, keeper: String, prunes: Bool, adopts: Bool, isDryRun: Bool, expecting: String?
+        _ reader: ManifestReader, keeper: String, prunes: Bool, adopts: Bool, isDryRun: Bool, expecting: String?,
+        agents: [AttestedAgent]? = nil
     ) async throws(StoreError) -> Mintmark_V1_ApplyResponse {
         let declaration = Declaration(
             entries: reader.entries, keeper: keeper, prunes: prunes, adopts: adopts)
         let hasProblems = !reader.problems.isEmpty
         let outcome = try await entries.apply(
-            declaration, isDryRun: isDryRun || hasProblems, expecting: expecting, now: clock.now,
-            using: SystemEntropy())
+            declaration, isDryRun: isDryRun || hasProblems, expecting: expecting, agents: agents,
+            now: clock.now, using: SystemEntropy())
         if outcome.isApplied { record(outcome.plan) }
         let problems = reader.problems + outcome.plan.problems
         return .with {
-            $0.problems = problems.map { Mintmark_V1_Problem($0) }
+            $0.problems = problems.prefix(Self.maximumProblems).map { Mintmark_V1_Problem($0) }
+            if problems.count > Self.maximumProblems {
+                $0.problems.append(.with { $0.message = "and \(problems.count - Self.maximumProblems) more" })
+            }
             $0.findings = outcome.findings.map { Mintmark_V1_Finding($0) }
             $0.applied = outcome.isApplied
             // A plan that is made of half of what was meant would mislead.
             guard !hasProblems else { return }
-            $0.steps = outcome.plan.steps.map { Mintmark_V1_ApplyResponse.Step($0) }
+            $0.steps = Self.told(outcome.plan.steps)
+            $0.omitted = UInt32(clamping: outcome.plan.steps.count - $0.steps.count)
             $0.unchanged = UInt32(clamping: outcome.plan.unchanged)
             $0.plan = outcome.plan.fingerprint
         }
+    }
+
+    /// As many steps as fit into a message.
+    private static func told(_ steps: [EntryPlan.Step]) -> [Mintmark_V1_ApplyResponse.Step] {
+        var (told, bytes): ([Mintmark_V1_ApplyResponse.Step], Int) = ([], 0)
+        for step in steps {
+            let step = Mintmark_V1_ApplyResponse.Step(step)
+            bytes += step.approximateSize
+            guard bytes <= maximumStepBytes else { break }
+            told.append(step)
+        }
+        return told
     }
 
     private func record(_ plan: EntryPlan) {
@@ -65,14 +86,31 @@ extension Mintmark_V1_ApplyResponse.Step {
             self.changes = changes.map { change in
                 .with {
                     $0.field = change.field
-                    $0.before = change.before
-                    $0.after = change.after
+                    $0.before = Self.cut(change.before)
+                    $0.after = Self.cut(change.after)
                 }
             }
         case .delete(let entry):
             action = .delete
             id = entry.id
             spiffeID = "\(entry.contents.spiffeID)"
+        }
+    }
+}
+
+extension Mintmark_V1_ApplyResponse.Step {
+    /// Bytes of one field that are told.
+    private static let maximumText = 512
+
+    private static func cut(_ text: String) -> String {
+        guard text.utf8.count > maximumText else { return text }
+        return String(decoding: text.utf8.prefix(maximumText), as: UTF8.self) + "…"
+    }
+
+    /// Bytes on the wire, about.
+    fileprivate var approximateSize: Int {
+        changes.reduce(source.utf8.count + id.utf8.count + spiffeID.utf8.count + 16) {
+            $0 + $1.field.utf8.count + $1.before.utf8.count + $1.after.utf8.count + 8
         }
     }
 }

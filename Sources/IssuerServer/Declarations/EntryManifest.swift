@@ -58,7 +58,7 @@ struct EntryManifest {
         guard let parentID = parentID ?? defaultParent else {
             throw DocumentError(
                 line: node.line,
-                message: "'parent_id' is missing, and there is not exactly one agent to stand in for it")
+                message: "'parent_id' is missing, and there is no agent that stands in for it")
         }
         var contents = EntryContents(spiffeID: spiffeID, parentID: parentID, selectors: selectors)
         for setting in settings { setting(&contents) }

@@ -32,15 +32,16 @@ final class WatchedFolder: Sendable {
 
     private let path: String
     private let declarer: Declarer
-    private let agents: AgentRegistrar
+    /// Where entries stand that name no parent: whichever node comes first must not get what was meant for others.
+    private let parent: SPIFFEID?
     private let files: any FileSystem
     private let logger: Logger
     private let state = Mutex(State())
 
     init(
-        _ path: String, declarer: Declarer, agents: AgentRegistrar, files: any FileSystem, logger: Logger
+        _ path: String, declarer: Declarer, parent: SPIFFEID?, files: any FileSystem, logger: Logger
     ) {
-        (self.path, self.declarer, self.agents, self.files) = (path, declarer, agents, files)
+        (self.path, self.declarer, self.parent, self.files) = (path, declarer, parent, files)
         self.logger = logger
     }
 
@@ -70,7 +71,7 @@ final class WatchedFolder: Sendable {
     }
 
     private func apply(_ documents: [Document]) async {
-        var reader = ManifestReader(trustDomain: declarer.entries.trustDomain, defaultParent: agents.onlyAgent)
+        var reader = ManifestReader(trustDomain: declarer.entries.trustDomain, defaultParent: parent)
         for document in documents { reader.read(document.text, named: document.name) }
         do throws(StoreError) {
             let answer = try await declarer.apply(

@@ -17,6 +17,9 @@ package struct NodeKeyAttestor: NodeAttestor {
     package var type: String { Self.type }
     package var canReattest: Bool { true }
 
+    /// Whose a payload claims to be; nothing of it is proven.
+    package static func claimedID(in payload: [UInt8]) -> String? { try? NodeKeyMessages.agentID(in: payload) }
+
     package func attest(
         _ payload: [UInt8], context: NodeAttestationContext, exchange: any ChallengeExchange
     ) async throws(NodeAttestationError) -> AttestedNode {
