@@ -232,7 +232,7 @@ let package = Package(
             name: "CommandLine",
             dependencies: [
                 "IssuerServer", "IssuerDomain", "NodeAgent", "NodeAttestation", "WorkloadAttestation", "VerifyServer",
-                "WorkloadIdentity",
+                "WorkloadIdentity", "OutboundHTTP",
                 "IssuerAPIProtos",
                 "WorkloadAPIProtos", "HealthProtos",
                 "Bootstrap", "SPIFFE", "Platform", "LinuxKernel", argumentParser, certificates, crypto, grpcCore,

@@ -19,10 +19,10 @@ from pathlib import Path
 import grpc
 import pytest
 import yaml
+from cryptography import x509
 
-from mintmark import BAD_CONFIG, FAILED, HERE, NOT_PERMITTED, TRUST_DOMAIN, fresh_id, my_uid, poll, run, sid
-
-MAKE = HERE.parents[1] / "certs" / "make"
+from mintmark import BAD_CONFIG, FAILED, NOT_PERMITTED, TRUST_DOMAIN, fresh_id, my_uid, poll, run, sid
+from node_scenes import MAKE, BundleHost, EmulatedTPM, FakeCluster
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +36,7 @@ def own_hostname() -> str:
     """A name of this machine that leads to it and is neither an address nor localhost."""
     name = socket.gethostname()
     try:
-        addresses = {entry[4][0] for entry in socket.getaddrinfo(name, None)}
+        addresses = addresses_of(name)
     except OSError:
         addresses = set()
     if not addresses or name.startswith("localhost"):
@@ -44,8 +44,35 @@ def own_hostname() -> str:
     return name
 
 
-def way(kind: str, certs: Path) -> tuple[dict, dict]:
-    """The settings of a server and an agent for one way to attest."""
+def addresses_of(name: str) -> set[str]:
+    return {entry[4][0] for entry in socket.getaddrinfo(name, None)}
+
+
+def agent_id(agent) -> str:
+    """The ID in the SVID that an agent keeps."""
+    document = json.loads((agent.data / "agent-svid.json").read_text())
+    leaf = x509.load_der_x509_certificate(base64.b64decode(document["chain"][0]))
+    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return names.get_values_for_type(x509.UniformResourceIdentifier)[0]
+
+
+def way(kind: str, certs: Path, roles=None) -> tuple[dict, dict]:
+    """The settings of a server and an agent for one way to attest; what it needs ends with the roles."""
+    if kind == "tpm_devid":
+        tpm = roles.keep(EmulatedTPM(roles.home, certs))
+        return (
+            {"tpm_devid": {"devid_ca_path": str(certs / "devid/ca.pem"), "endorsement_ca_path": str(tpm.maker)}},
+            {
+                "tpm_devid": {
+                    "devid_cert_path": str(tpm.certificates),
+                    "devid_priv_path": str(tpm.private),
+                    "devid_pub_path": str(tpm.public),
+                    "tpm_device_path": str(tpm.socket),
+                }
+            },
+        )
+    if kind == "k8s_psat":
+        return in_cluster(roles.keep(FakeCluster(certs)), roles.home)
     if kind.startswith("x509pop"):
         key = kind.removeprefix("x509pop-")
         return (
@@ -78,20 +105,39 @@ def way(kind: str, certs: Path) -> tuple[dict, dict]:
     assert kind == "http_challenge"
     name = own_hostname()
     return (
-        {"http_challenge": {"allowed_dns_patterns": [name]}},
+        {"http_challenge": {"allowed_dns_patterns": [name], "allow_loopback": True}},
         {"http_challenge": {"hostname": name, "agentname": "test", "port": 0}},
     )
 
 
+def in_cluster(cluster: FakeCluster, home: Path) -> tuple[dict, dict]:
+    """The settings of a server and an agent, both of which have the tokens that the cluster gave them."""
+    for name, token in (("issuer-token", cluster.issuer_token), ("agent-token", cluster.token)):
+        (home / name).write_text(f"{token}\n")
+    production = {
+        "service_account_allow_list": ["spire:spire-agent"],
+        "server": cluster.url,
+        "ca_path": str(cluster.authority),
+        "token_path": str(home / "issuer-token"),
+        "allowed_node_label_keys": ["zone"],
+    }
+    return (
+        {"k8s_psat": {"clusters": {"production": production}}},
+        {"k8s_psat": {"cluster": "production", "token_path": str(home / "agent-token")}},
+    )
+
+
 def start_pair(roles, certs, kind, **settings):
-    on_server, on_agent = way(kind, certs)
+    on_server, on_agent = way(kind, certs, roles)
     server = roles.server(node_attestors=on_server, **settings)
     agent = roles.agent(server, node_attestor=on_agent)
     agent.start("--trust-bundle", server.write_bundle())
     return server, agent
 
 
-EVERY_WAY = ["x509pop-ec", "x509pop-rsa", "sshpop-ed25519", "sshpop-ecdsa", "sshpop-rsa", "http_challenge"]
+EVERY_WAY = [
+    "x509pop-ec", "x509pop-rsa", "sshpop-ed25519", "sshpop-ecdsa", "sshpop-rsa", "http_challenge", "tpm_devid", "k8s_psat",
+]  # fmt: skip
 
 
 @pytest.mark.limit(90)
@@ -224,6 +270,56 @@ def test_a_banned_node_stays_out_whatever_it_proves(roles, certs, kind):
 
 
 @pytest.mark.limit(60)
+def test_a_token_of_a_pod_that_is_gone_lets_nobody_in(roles, certs):
+    cluster = roles.keep(FakeCluster(certs))
+    on_server, on_agent = in_cluster(cluster, roles.home)
+    server = roles.server(node_attestors=on_server)
+    first = roles.agent(server, node_attestor=on_agent)
+    first.start("--trust-bundle", server.write_bundle())
+    # Whoever copies the token is the same agent, and the one that was there is out; as with SPIRE, it names its bearer.
+    copy = roles.agent(server, "copy", node_attestor=on_agent)
+    copy.start("--trust-bundle", server.write_bundle())
+    [listed] = server.agents()
+    assert listed["spiffe_id"] == sid(f"/spire/agent/k8s_psat/production/{cluster.node_uid}")
+    assert "k8s_psat:agent_node_label:zone:b" in listed["selectors"]
+    for one in (first, copy):
+        one.kill()
+        shutil.rmtree(one.data)
+    cluster.has_pod = False
+    copy.start("--trust-bundle", server.write_bundle(), wait=False)
+    copy.wait_exit().refusal(NOT_PERMITTED)
+    cluster.has_pod, cluster.token = True, "another"
+    copy.start("--trust-bundle", server.write_bundle(), wait=False)
+    copy.wait_exit().refusal(NOT_PERMITTED)
+
+
+@pytest.mark.limit(90)
+def test_a_node_that_is_trusted_on_first_use_comes_back_by_its_key(roles, certs):
+    server, agent = start_pair(roles, certs, "http_challenge", agent_ttl="4s")
+    agent.wait_log("node key registered")
+    agent.kill()
+    time.sleep(6)
+    agent.start()
+    agent.wait_log("agent came back by its node key", within=20)
+    [listed] = server.agents()
+    assert listed["attestation_type"] == "http_challenge"
+
+
+@pytest.mark.limit(60)
+def test_a_name_that_leads_to_this_machine_is_not_asked(roles, certs):
+    name = own_hostname()
+    if not all(address.startswith("127.") or address == "::1" for address in addresses_of(name)):
+        pytest.skip(f"needs a host name that leads to loopback: '{name}' leads elsewhere")
+    on_server, on_agent = way("http_challenge", certs)
+    del on_server["http_challenge"]["allow_loopback"]
+    server = roles.server(node_attestors=on_server)
+    agent = roles.agent(server, node_attestor=on_agent)
+    agent.start("--trust-bundle", server.write_bundle(), wait=False)
+    agent.wait_exit().refusal(NOT_PERMITTED)
+    assert server.agents() == []
+
+
+@pytest.mark.limit(60)
 @pytest.mark.parametrize("wrong", ["stranger", "expired"])
 def test_a_node_with_the_wrong_certificate_is_refused(roles, certs, wrong):
     on_server, on_agent = way("x509pop-ec", certs)
@@ -297,6 +393,121 @@ def test_a_database_that_was_brought_back_lets_nobody_in_until_it_is_accepted(ro
     server.start()
     server.cli("healthcheck").expect(0)
     assert server.json("server", "accept-rollback")["found"] is False
+
+
+@pytest.mark.limit(90)
+@pytest.mark.parametrize("is_elsewhere", [True, False], ids=["mark elsewhere", "no mark"])
+def test_a_database_in_another_folder_serves_no_agent_until_it_is_accepted(roles, is_elsewhere):
+    place = {"security_mark_path": str(roles.home / "mark")} if is_elsewhere else {}
+    server = roles.server(**place)
+    agent, banned = roles.agent(server).join(server), roles.agent(server, "banned").join(server)
+    identity, other = fresh_id("node"), fresh_id("node")
+    known = agent_id(banned)
+    for parent in (agent_id(agent), known):
+        server.register(identity, my_uid(), flags=["--parent-id", parent])
+    assert agent.ids() == banned.ids() == [identity]
+    assert server.stop().code == 0
+    backup = roles.home / "backup"
+    shutil.copytree(server.data, backup)
+    (backup / "mintmark.db-mark").unlink(missing_ok=True)
+    server.start()
+    server.cli("agent", "ban", known).expect(0)
+    poll("nothing to be served", lambda: banned.ids() == [], within=20, ignoring=(grpc.RpcError,))
+    assert server.stop().code == 0
+
+    shutil.rmtree(server.data)
+    shutil.copytree(backup, server.data)
+    server.start()
+    server.wait_log("older than it was")
+    agent.wait_log("sync failed; trying again", within=20)
+    assert agent.ids() == [identity], "what it holds stays good"
+    assert banned.ids() == [], "its ban was forgotten, and nobody is served"
+    shown = server.json("server", "accept-rollback", "--dry-run")
+    assert shown["found"] is True and (shown["marked_revision"] is None) is not is_elsewhere
+    server.cli("agent", "ban", known).expect(0)
+    assert server.json("server", "accept-rollback")["accepted"] is True
+    server.register(other, my_uid(), flags=["--parent-id", agent_id(agent)], wait=False)
+    poll("the new identity", lambda: other in agent.ids(), within=20)
+    assert banned.ids() == []
+    assert (roles.home / "mark" if is_elsewhere else server.data / "mintmark.db-mark").exists()
+
+
+@pytest.mark.limit(90)
+@pytest.mark.parametrize("source", ["url", "file"])
+def test_an_agent_finds_a_server_that_was_made_anew(roles, certs, source):
+    host, kept = roles.keep(BundleHost(certs)), roles.home / "first-bundle.pem"
+
+    def publish(text: str) -> None:
+        host.text = text
+        kept.write_text(text)
+
+    on_server, on_agent = way("x509pop-ec", certs)
+    server = roles.server(node_attestors=on_server)
+    publish(server.bundle_pem())
+    where = (
+        {"trust_bundle_url": f"{host.url}/bundle", "trust_bundle_url_authorities": str(host.authority)}
+        if source == "url"
+        else {"trust_bundle": str(kept)}
+    )
+    agent = roles.agent(server, node_attestor=on_agent, rebootstrap_mode="auto", rebootstrap_delay="2s", **where)
+    patient = roles.agent(server, "patient", node_attestor=way("x509pop-rsa", certs)[1], **where)
+    for one in (agent, patient):
+        one.start()
+    server.kill()
+    shutil.rmtree(server.data)
+    server.start()
+    agent.wait_log("the bootstrap bundle does not know it either", within=20)
+    assert server.agents() == []
+    publish(server.bundle_pem())
+    agent.wait_log("agent joined a server that was a stranger", within=30)
+    identity = fresh_id("node")
+    server.register(identity, my_uid(), wait=False)
+    poll("the identity", lambda: agent.ids() == [identity], within=20, ignoring=(grpc.RpcError,))
+    assert [one["spiffe_id"] for one in server.agents()] == [agent_id(agent)], "one that was not told to waits"
+    # The new bundle is what it keeps.
+    agent.kill()
+    agent.start()
+    assert poll("the identity", agent.ids, within=20, ignoring=(grpc.RpcError,)) == [identity]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"trust_bundle_url": "http://bundles.example.org/x"}, ["https://"]),
+        ({"trust_bundle_url": "https://127.0.0.1:1/x", "trust_bundle_url_authorities": "/nowhere"}, ["/nowhere"]),
+        ({"rebootstrap_mode": "auto"}, ["node_attestor"]),
+        ({"rebootstrap_mode": "always"}, ["rebootstrap_mode"]),
+        ({"rebootstrap_delay": "0s"}, ["rebootstrap_delay"]),
+    ],
+)
+def test_a_bundle_that_cannot_be_trusted_again_is_named(home, settings, words):
+    path = home / "agent.yaml"
+    path.write_text(yaml.safe_dump({"trust_domain": TRUST_DOMAIN} | settings))
+    run("agent", "validate", "--config", path).refusal(BAD_CONFIG, saying=words)
+
+
+@pytest.mark.limit(60)
+def test_agents_are_listed_and_counted_by_what_is_known_of_them(roles, certs):
+    server, _ = start_pair(roles, certs, "x509pop-ec")
+    by_token = roles.agent(server, "by-token").join(server)
+    token_id = agent_id(by_token)
+
+    def listed(*flags: str) -> set[str]:
+        found = [one["attestation_type"] for one in server.json("agent", "list", *flags)["agents"]]
+        assert server.json("agent", "count", *flags)["count"] == len(found)
+        return set(found)
+
+    server.cli("agent", "ban", token_id).expect(0)
+    assert listed() == {"x509pop", "join_token"}
+    assert listed("--attestation-type", "x509pop") == {"x509pop"}
+    assert listed("--selector", "x509pop:san:region:north") == {"x509pop"}
+    assert listed("--selector", "x509pop:san:region:north", "--match-selectors-on", "exact") == set()
+    assert listed("--selector", "x509pop:a:b", "--selector", "x509pop:san:region:north", "--match-selectors-on", "any") == {"x509pop"}
+    assert listed("--banned", "true") == {"join_token"}
+    assert listed("--can-reattest", "true", "--banned", "false") == {"x509pop"}
+    assert listed("--expires-before", "2001-01-01T00:00:00Z") == set()
+    shown = server.json("agent", "show", token_id)
+    assert shown["last_seen_at"] is not None and isinstance(shown["bundle_serial"], int)
 
 
 @pytest.mark.limit(60)

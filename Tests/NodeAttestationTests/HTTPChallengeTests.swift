@@ -23,7 +23,8 @@ struct HTTPChallengeTests {
         #expect(node.selectors.map { "\($0)" } == ["http_challenge:hostname:node-1.example.org"])
         #expect(node.canReattest == !isFirstUseOnly)
         let asked = try #require(fetcher.asked.withLock { $0.first })
-        #expect(asked.hasPrefix("http://node-1.example.org:"))
+        #expect(asked.hasPrefix("http://192.0.2.7:"))
+        #expect(fetcher.hosts.withLock { $0.first?.hasPrefix("node-1.example.org:") } == true)
         #expect(asked.hasSuffix("/.well-known/spiffe/nodeattestor/http_challenge/default/challenge"))
         await prover.finish()
         await #expect(throws: HTTPFetchError.self) {
@@ -74,12 +75,61 @@ struct HTTPChallengeTests {
             try #require(
                 HTTPChallengeSettings(
                     patterns: [pattern], requiredPort: required,
-                    allowsHighPorts: allowsHigh)), fetcher: fetcher)
+                    allowsHighPorts: allowsHigh)), fetcher: fetcher, resolver: FixedResolver())
         let context = try NodeAttestationContext.now()
         let found = await outcome { () async throws(NodeAttestationError) in
             try await attestor.attest(payload(port: port), context: context, exchange: fetcher)
         }
         #expect(found == expected)
+    }
+
+    @Test(
+        "An allowed name that leads to this machine, its link, many or nobody is not asked there",
+        arguments: [
+            "127.0.0.1", "127.8.9.1", "0.0.0.0", "0.1.2.3", "169.254.169.254", "224.0.0.1", "255.255.255.255", "::",
+            "::1", "fe80::1", "febf::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "::127.0.0.1",
+            "::7f00:1", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::1",
+        ])
+    func addresses(text: String) async throws {
+        let address = try #require(HostAddress(text))
+        let fetcher = EchoFetcher()
+        let patterns = [try #require(HostPattern("node-*.example.org"))]
+        var settings = try #require(HTTPChallengeSettings(patterns: patterns))
+        let context = try NodeAttestationContext.now()
+        for (allowsLoopback, others, isIn) in [
+            (false, [], false), (true, [], text.contains("127") || text.contains("7f00") || text == "::1"),
+            (false, ["192.0.2.7"], true),
+        ] as [(Bool, [String], Bool)] {
+            settings.allowsLoopback = allowsLoopback
+            let resolver = FixedResolver(addresses: [address] + others.compactMap { HostAddress($0) })
+            let attestor = HTTPChallengeAttestor(settings, fetcher: fetcher, resolver: resolver)
+            let before = fetcher.asked.withLock { $0.count }
+            let found = await outcome { () async throws(NodeAttestationError) in
+                try await attestor.attest(payload(), context: context, exchange: fetcher)
+            }
+            #expect(found == (isIn ? .attested : .refused), "\(allowsLoopback) \(others)")
+            #expect(fetcher.asked.withLock { $0.count } == before + (isIn ? 1 : 0))
+        }
+    }
+
+    @Test(
+        "Addresses of hosts are asked, and no other name server's answer",
+        arguments: [("192.0.2.7", "192.0.2.7"), ("10.0.0.1", "10.0.0.1"), ("2001:db8::7", "[2001:db8:0:0:0:0:0:7]")])
+    func judged(text: String, inURL: String) async throws {
+        let fetcher = EchoFetcher()
+        let patterns = [try #require(HostPattern("node-*.example.org"))]
+        let attestor = HTTPChallengeAttestor(
+            try #require(HTTPChallengeSettings(patterns: patterns)), fetcher: fetcher,
+            resolver: FixedResolver(addresses: [try #require(HostAddress(text))]))
+        _ = try await attestor.attest(payload(), context: .now(), exchange: fetcher)
+        #expect(fetcher.asked.withLock { $0.first?.hasPrefix("http://\(inURL):80/") } == true)
+    }
+
+    @Test("This machine's resolver finds this machine, and nothing for a name that is none")
+    func system() async {
+        let found = await SystemHostResolver().addresses(of: "localhost")
+        #expect(found.contains { [HostAddress("127.0.0.1"), HostAddress("::1")].contains($0) })
+        #expect(await SystemHostResolver().addresses(of: "node.invalid").isEmpty)
     }
 
     @Test("A redirect, an error, another nonce and silence are all refused in the same words")
@@ -151,7 +201,7 @@ struct HTTPChallengeTests {
         return HTTPChallengeAttestor(
             try #require(
                 HTTPChallengeSettings(patterns: patterns, requiredPort: port, isFirstUseOnly: isFirstUseOnly)),
-            fetcher: fetcher)
+            fetcher: fetcher, resolver: FixedResolver())
     }
 
     private func refusal(_ payload: [UInt8], _ fetcher: any HTTPFetcher) async throws -> Outcome {
@@ -165,10 +215,12 @@ struct HTTPChallengeTests {
 /// Notes whom it was to ask, and asks this machine instead, where a prover listens.
 private final class LoopbackFetcher: HTTPFetcher {
     let asked = Mutex<[String]>([])
+    let hosts = Mutex<[String]>([])
     let listening = Mutex<UInt64>(0)
 
     func fetch(_ request: HTTPFetch) async throws(HTTPFetchError) -> HTTPFetched {
         asked.withLock { $0.append(request.url) }
+        hosts.withLock { $0 += request.headers.filter { $0.name == "Host" }.map(\.value) }
         let path = request.url.split(separator: "/", omittingEmptySubsequences: false).dropFirst(3).joined(
             separator: "/")
         return try await AsyncHTTPFetcher().fetch(
@@ -181,6 +233,7 @@ private final class LoopbackFetcher: HTTPFetcher {
 /// A node and its web server in one: shows what it was challenged with.
 private final class EchoFetcher: HTTPFetcher, ChallengeExchange {
     let nonces = Mutex<[String]>([])
+    let asked = Mutex<[String]>([])
 
     func answer(to challenge: [UInt8]) async throws(NodeAttestationError) -> [UInt8] {
         let nonce = (try? JSONValue(parsing: challenge))?.object?["nonce"]?.string ?? ""
@@ -189,7 +242,8 @@ private final class EchoFetcher: HTTPFetcher, ChallengeExchange {
     }
 
     func fetch(_ request: HTTPFetch) async throws(HTTPFetchError) -> HTTPFetched {
-        HTTPFetched(status: 200, body: Array("\(nonces.withLock { $0.last ?? "" })\n".utf8))
+        asked.withLock { $0.append(request.url) }
+        return HTTPFetched(status: 200, body: Array("\(nonces.withLock { $0.last ?? "" })\n".utf8))
     }
 }
 
@@ -197,4 +251,11 @@ private struct FixedFetcher: HTTPFetcher {
     let answer: Result<HTTPFetched, HTTPFetchError>
 
     func fetch(_ request: HTTPFetch) async throws(HTTPFetchError) -> HTTPFetched { try answer.get() }
+}
+
+/// Leads every name to the same addresses.
+private struct FixedResolver: HostResolver {
+    var addresses = [HostAddress("192.0.2.7")].compactMap(\.self)
+
+    func addresses(of name: String) async -> [HostAddress] { addresses }
 }

@@ -23,6 +23,28 @@ struct SSHPoPTests {
         #expect(node.canReattest)
     }
 
+    @Test("Of many at once each is asked for itself, and an answer to one is none to another")
+    func atOnce() async throws {
+        let (attestor, context) = (try attestor(), try NodeAttestationContext.now())
+        let exchanges = try (0..<12).map { _ in ProverExchange(try prover("host_ecdsa", "host_ecdsa")) }
+        let evidence = try await prover("host_ecdsa", "host_ecdsa").payload()
+        let paths = try await withThrowingTaskGroup(of: String.self) { group in
+            for exchange in exchanges {
+                group.addTask { try await attestor.attest(evidence, context: context, exchange: exchange).path }
+            }
+            return try await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(paths.count == 12 && Set(paths).count == 1)
+        #expect(Set(exchanges.flatMap { $0.exchanged.map(\.challenge) }).count == 12)
+        for exchange in exchanges.prefix(3) {
+            let answer = try #require(exchange.exchanged.first).answer
+            let found = await outcome { () async throws(NodeAttestationError) in
+                try await attestor.attest(evidence, context: context, exchange: DeafNode(answer: answer))
+            }
+            #expect(found == .refused, "a replay")
+        }
+    }
+
     @Test(
         "A certificate that has ended, of a user, of a stranger, or that is none is refused",
         arguments: [("expired", Outcome.refused), ("user", .refused), ("stranger", .refused)])

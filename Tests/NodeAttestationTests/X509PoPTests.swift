@@ -32,6 +32,28 @@ struct X509PoPTests {
         #expect(values.contains("x509pop:serialnumber:\(serial)"))
     }
 
+    @Test("Of many at once each is asked for itself, and an answer to one is none to another")
+    func atOnce() async throws {
+        let (attestor, context) = (try attestor(), try NodeAttestationContext.now())
+        let exchanges = try (0..<12).map { _ in ProverExchange(try prover("node-ec")) }
+        let evidence = try await prover("node-ec").payload()
+        let paths = try await withThrowingTaskGroup(of: String.self) { group in
+            for exchange in exchanges {
+                group.addTask { try await attestor.attest(evidence, context: context, exchange: exchange).path }
+            }
+            return try await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(paths.count == 12 && Set(paths).count == 1)
+        #expect(Set(exchanges.flatMap { $0.exchanged.map(\.challenge) }).count == 12)
+        for exchange in exchanges.prefix(3) {
+            let answer = try #require(exchange.exchanged.first).answer
+            let found = await outcome { () async throws(NodeAttestationError) in
+                try await attestor.attest(evidence, context: context, exchange: DeafNode(answer: answer))
+            }
+            #expect(found == .refused, "a replay")
+        }
+    }
+
     @Test("Broken evidence is refused as such", arguments: brokenPayloads.indices)
     func brokenEvidence(index: Int) async throws {
         let prover = try prover("node-ec")

@@ -35,6 +35,7 @@ struct AgentCommand: AsyncParsableCommand {
 
                 EXAMPLES
                   mintmark agent run --config agent.yaml --join-token-file token --trust-bundle bundle.pem
+                  mintmark agent run --config agent.yaml --trust-bundle-url https://bundles.example.org/example.org.pem
                   mintmark agent run --config agent.yaml
                 """)
 
@@ -51,6 +52,9 @@ struct AgentCommand: AsyncParsableCommand {
         @Option(help: ArgumentHelp("A file with the server's bundle, PEM or SPIFFE.", valueName: "file"))
         var trustBundle: String?
 
+        @Option(help: ArgumentHelp("Where to fetch the server's bundle, PEM or SPIFFE; https.", valueName: "url"))
+        var trustBundleURL: String?
+
         @Option(help: ArgumentHelp("Written once SVIDs can be fetched.", valueName: "path"))
         var readyFile: String?
 
@@ -58,10 +62,16 @@ struct AgentCommand: AsyncParsableCommand {
             guard joinToken == nil || joinTokenFile == nil else {
                 throw ValidationError("'--join-token' and '--join-token-file' exclude each other")
             }
+            guard trustBundle == nil || trustBundleURL == nil else {
+                throw ValidationError("'--trust-bundle' and '--trust-bundle-url' exclude each other")
+            }
             let settings = try await file.load()
             let logger = Running.prepare(logLevel: settings.logLevel)
             let (clock, files) = (SystemWallClock(), LocalFileSystem())
             let folder = try StateFolder(settings.dataFolder, mode: 0o700, files: files)
+            let bootstrap = try BootstrapBundle(
+                file: trustBundle, url: trustBundleURL, settings: settings, files: files)
+            let holdsBundle = Agent.holdsBundle(in: folder, files: files)
             let ready = ReadyFile(readyFile, files: files)
             try ready.clear()
             try SettingReader.createFolder(holding: settings.workloadSocket, files: files)
@@ -73,12 +83,11 @@ struct AgentCommand: AsyncParsableCommand {
                     journal: settings.journal),
                 remote: RemoteIssuer(
                     address: settings.serverAddress,
-                    bootstrapBundle: try FirstContact.bundle(
-                        trustBundle ?? settings.trustBundleFile, of: settings.trustDomain, files: files),
+                    bootstrapBundle: try await bootstrap.atStart(isKnown: holdsBundle),
                     joinToken: try FirstContact.token(
                         joinToken, file: joinTokenFile ?? settings.joinTokenFile, files: files),
                     prover: settings.prover,
-                    folder: folder),
+                    folder: folder, rebootstrap: try bootstrap.plan(after: settings.rebootstrapDelay)),
                 clock: clock, files: files, logger: logger)
             defer { agent.close() }
             let endpoint = WorkloadEndpoint.unix(path: settings.workloadSocket.path)
@@ -133,7 +142,13 @@ enum FirstContact {
         _ path: String?, of trustDomain: TrustDomain, files: any FileSystem
     ) throws(Failure) -> TrustBundle? {
         guard let path else { return nil }
-        let contents = try read(path, limit: maximumBundle, files: files)
+        return try bundle(try read(path, limit: maximumBundle, files: files), from: path, of: trustDomain)
+    }
+
+    /// Reads a bundle, PEM or SPIFFE.
+    static func bundle(
+        _ contents: [UInt8], from path: String, of trustDomain: TrustDomain
+    ) throws(Failure) -> TrustBundle {
         do {
             if contents.first(where: { $0 > 0x20 }) == UInt8(ascii: "{") {
                 return try TrustBundle(json: contents, trustDomain: trustDomain)

@@ -6,6 +6,7 @@ internal import NodeAttestation
 internal import Platform
 internal import SPIFFE
 internal import WorkloadAttestation
+internal import X509
 
 /// The configuration of `mintmark agent`, read and judged.
 struct AgentSettings: Sendable {
@@ -16,6 +17,11 @@ struct AgentSettings: Sendable {
     let adminSocket: UnixSocketPath
     let joinTokenFile: String?
     let trustBundleFile: String?
+    let bundleSource: BundleURL?
+    /// Who may vouch for the URL of a bundle; nil for those that this machine trusts.
+    let bundleAuthorities: [Certificate]?
+    /// How long the server must be a stranger before the agent looks for its bundle again; nil for never.
+    let rebootstrapDelay: Duration?
     let prover: (any NodeProver)?
     let executableSizeLimit: Int64
     let journal: ExecJournalConfiguration?
@@ -37,6 +43,19 @@ struct AgentSettings: Sendable {
             "node_attestor",
             help: "a block: how this node proves itself instead of by a join token: x509pop, sshpop or http_challenge"),
         ConfigurationKey("trust_bundle", help: "a file with the server's bundle, PEM or SPIFFE, for the first start"),
+        ConfigurationKey(
+            "trust_bundle_url", help: "where to fetch the server's bundle, PEM or SPIFFE, for the first start; https"),
+        ConfigurationKey(
+            "trust_bundle_url_authorities",
+            help: "a PEM file of the authorities that may vouch for trust_bundle_url; those of this machine by default"),
+        ConfigurationKey(
+            "rebootstrap_mode", default: "never",
+            help: """
+                auto: get the first bundle again from where it came from, and prove this node anew, when the server has been \
+                signed by nobody trusted for rebootstrap_delay; needs a node_attestor. never: wait
+                """),
+        ConfigurationKey(
+            "rebootstrap_delay", default: "10m", help: "how long the server must be unknown before that"),
         ConfigurationKey(
             "executable_size_limit", default: "536870912", help: "the largest executable hashed, in bytes"),
         ConfigurationKey(
@@ -61,6 +80,19 @@ struct AgentSettings: Sendable {
         return workloads.deletingLastPathComponent().appendingPathComponent(admin).path
     }
 
+    private static func rebootstrapDelay(_ file: ConfigurationFile, canRepeat: Bool) throws(Failure) -> Duration? {
+        let delay = try SettingReader.duration("rebootstrap_delay", file)
+        guard try file.value("rebootstrap_mode", "auto or never", { ["auto": true, "never": false][$0] }) == true else {
+            return nil
+        }
+        guard canRepeat else {
+            throw Failure(
+                .configuration, "rebootstrap_mode auto needs a node_attestor",
+                hint: "a join token works once: set node_attestor, or rebootstrap_mode to never")
+        }
+        return delay
+    }
+
     init(path: String, environment: [String: String]) async throws(Failure) {
         let file = try await ConfigurationFile(
             path: path, keys: Self.keys, prefix: "MINTMARK_AGENT", environment: environment)
@@ -75,8 +107,14 @@ struct AgentSettings: Sendable {
             WorkloadOptions.absolute(try file.text("admin_socket") ?? Self.adminSocket(beside: workloadSocket.path)))
         joinTokenFile = try file.text("join_token_file")
         trustBundleFile = try file.text("trust_bundle")
+        let authorities = try BundleURL.authorities(in: file, files: LocalFileSystem())
+        bundleAuthorities = authorities
+        bundleSource = try file.text("trust_bundle_url").map { url throws(Failure) in
+            try BundleURL(url, authorities: authorities)
+        }
         prover = try NodeProverSettings.prover(
             try file.block("node_attestor"), files: LocalFileSystem())
+        rebootstrapDelay = try Self.rebootstrapDelay(file, canRepeat: prover != nil)
         executableSizeLimit = Int64(
             try SettingReader.required(
                 try file.number("executable_size_limit", in: 1...(1 << 40)), "executable_size_limit"))

@@ -108,7 +108,7 @@ enum NodeAttestorSettings {
     }
 
     private static func httpChallenge(_ block: ConfigurationBlock) throws(Failure) -> NodeAttestorPlan {
-        try block.allow(["allowed_dns_patterns", "required_port", "allow_non_root_ports", "tofu"])
+        try block.allow(["allowed_dns_patterns", "required_port", "allow_non_root_ports", "tofu", "allow_loopback"])
         var patterns: [HostPattern] = []
         for text in try block.texts("allowed_dns_patterns") ?? [] {
             guard let pattern = HostPattern(text) else {
@@ -124,7 +124,7 @@ enum NodeAttestorSettings {
                 hint: "name the hosts that this server may call, such as node-*.example.org")
         }
         guard
-            let settings = HTTPChallengeSettings(
+            var settings = HTTPChallengeSettings(
                 patterns: patterns, requiredPort: try block.number("required_port", in: 1...65535),
                 allowsHighPorts: try block.flag("allow_non_root_ports") ?? true,
                 isFirstUseOnly: try block.flag("tofu") ?? true)
@@ -133,7 +133,8 @@ enum NodeAttestorSettings {
                 .configuration, "\(block.path): tofu cannot be off while anybody on a host can answer for it",
                 hint: "set required_port below 1024, or allow_non_root_ports to false")
         }
-        return NodeAttestorPlan(HTTPChallengeAttestor.type) { surroundings in
+        settings.allowsLoopback = try block.flag("allow_loopback") ?? false
+        return NodeAttestorPlan(HTTPChallengeAttestor.type) { [settings] surroundings in
             HTTPChallengeAttestor(settings, fetcher: surroundings.fetcher)
         }
     }

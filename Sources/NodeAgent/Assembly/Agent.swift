@@ -38,7 +38,9 @@ package struct Agent: Sendable {
         guard !given.isEmpty else {
             throw Failure(
                 .configuration, "nothing says whom to trust on first contact",
-                hint: "run 'mintmark bundle show' on the server, and start the agent with --trust-bundle FILE")
+                hint:
+                    "run 'mintmark bundle show' on the server, and start the agent with --trust-bundle FILE, or --trust-bundle-url URL"
+            )
         }
         // Both, until the server says itself what holds: a rebuilt server is known by the bundle given now, not the one kept.
         let trust = TrustStore(
@@ -67,12 +69,16 @@ package struct Agent: Sendable {
                 metadata: ["agent.id": "\(kept.id)"])
             identity = nil
         }
+        let rebootstrap = remote.rebootstrap.map { Rebootstrap($0, trust: trust, logger: logger) }
         let makeTransport: @Sendable (NodeIdentity?) throws -> HTTP2ClientTransport.Posix = { identity in
             try TLSClient.transport(to: remote.address, identity: identity?.tls) {
                 presented throws(SPIFFEError) in
                 do throws(SPIFFEError) {
-                    return try IssuerCertificate.verify(presented, trust: trust, now: clock.now)
+                    let server = try IssuerCertificate.verify(presented, trust: trust, now: clock.now)
+                    rebootstrap?.noteTrusted()
+                    return server
                 } catch {
+                    if error.code == .untrusted { rebootstrap?.noteStranger(at: clock.now) }
                     logger.warning(
                         "server is not trusted",
                         metadata: ["server.address": "\(remote.address)", "error": "\(error)"])
@@ -89,7 +95,7 @@ package struct Agent: Sendable {
             client: client, trustDomain: configuration.trustDomain, makeTransport: { try makeTransport($0) },
             identity: identity, nodeKey: nodeKey,
             prover: remote.joinToken.map { JoinTokenProver($0) } ?? remote.prover, staysWhenRefused: false,
-            store: store, clock: clock, logger: logger)
+            store: store, rebootstrap: rebootstrap, clock: clock, logger: logger)
         try self.init(configuration, link: link, trust: trust, store: store, clock: clock, logger: logger)
     }
 
@@ -162,6 +168,11 @@ package struct Agent: Sendable {
         let sync = SyncLoop(
             link: link, state: state, supply: supply, trust: trust, store: store, clock: clock, logger: logger)
         loop = { try await sync.run(onFirstSync: $0) }
+    }
+
+    /// Whether an agent that runs in a folder knows its server from an earlier run.
+    package static func holdsBundle(in folder: StateFolder, files: any FileSystem) -> Bool {
+        NodeIdentityStore(folder: folder, files: files).hasBundle
     }
 
     /// What has to run for this agent to work.

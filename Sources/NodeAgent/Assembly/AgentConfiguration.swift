@@ -38,15 +38,18 @@ package struct RemoteIssuer: Sendable {
     /// What this node shows to be let in, again and again; nil when it has but a join token.
     package var prover: (any NodeProver)?
     package var folder: StateFolder
+    /// What to do about a server that has become a stranger; nil to wait.
+    package var rebootstrap: RebootstrapPlan?
 
     package init(
         address: ServerAddress, bootstrapBundle: TrustBundle?, joinToken: SecretText?,
-        prover: (any NodeProver)? = nil, folder: StateFolder
+        prover: (any NodeProver)? = nil, folder: StateFolder, rebootstrap: RebootstrapPlan? = nil
     ) {
         self.prover = prover
         self.address = address
         self.bootstrapBundle = bootstrapBundle
         self.joinToken = joinToken
         self.folder = folder
+        self.rebootstrap = rebootstrap
     }
 }

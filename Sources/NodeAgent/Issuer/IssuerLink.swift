@@ -20,6 +20,7 @@ final class IssuerLink<Transport: ClientTransport>: Sendable {
     private let prover: (any NodeProver)?
     private let staysWhenRefused: Bool
     private let store: NodeIdentityStore?
+    private let rebootstrap: Rebootstrap?
     private let clock: any WallClock
     private let logger: Logger
     private let current: Mutex<NodeIdentity?>
@@ -41,13 +42,15 @@ final class IssuerLink<Transport: ClientTransport>: Sendable {
     ///   - prover: What to show to be let in; nil when there is nothing.
     ///   - staysWhenRefused: Whether to go on asking an issuer that says no.
     ///   - store: Keeps the identity between runs; nil when it need not outlive this one.
+    ///   - rebootstrap: Renews the trust in the server when it has become a stranger; nil to wait.
     ///   - clock: Says when the identity has expired or is due.
     ///   - logger: Told of joins, renewals and failures.
     init(
         client: RotatingClient<Transport>, trustDomain: TrustDomain, makeTransport: @escaping MakeTransport,
         identity: NodeIdentity?, nodeKey: NodeKey? = nil, prover: (any NodeProver)?, staysWhenRefused: Bool,
-        store: NodeIdentityStore?, clock: any WallClock, logger: Logger
+        store: NodeIdentityStore?, rebootstrap: Rebootstrap? = nil, clock: any WallClock, logger: Logger
     ) {
+        self.rebootstrap = rebootstrap
         self.client = client
         self.makeTransport = makeTransport
         self.prover = prover
@@ -85,6 +88,7 @@ final class IssuerLink<Transport: ClientTransport>: Sendable {
                 return
             } catch IssuerClientError.unavailable(let detail) {
                 logger.warning("issuer cannot be reached; trying again", metadata: ["error": "\(detail)"])
+                if await rebootstrap?.renewTrustIfDue(now: clock.now) == true { try await presentNothing() }
                 try await Task.sleep(for: pause.take(using: &entropy))
             } catch IssuerClientError.unproven(let detail) {
                 logger.error("this node cannot prove itself; trying again", metadata: ["error": "\(detail)"])
@@ -111,9 +115,7 @@ final class IssuerLink<Transport: ClientTransport>: Sendable {
         guard hasEnded || identity.renewal.due <= clock.now else { return false }
         if hasEnded, hasWayIn {
             // Nobody takes a call from who presents an SVID that has ended.
-            if presentsIdentity.exchange(false, ordering: .relaxed), let transport = try await makeTransport(nil) {
-                client.rotate(to: transport)
-            }
+            try await presentNothing()
             try await comeIn()
             return true
         }
@@ -134,6 +136,34 @@ final class IssuerLink<Transport: ClientTransport>: Sendable {
         }
         logger.info("agent svid renewed", metadata: ["agent.id": "\(identity.id)"])
         return true
+    }
+
+    /// Proves this node anew to a server that was a stranger for long, once it is trusted by the bootstrap bundle.
+    ///
+    /// - Returns: Whether it is in.
+    func rebootstrapIfDue() async -> Bool {
+        guard let rebootstrap, let prover, await rebootstrap.renewTrustIfDue(now: clock.now) else { return false }
+        do {
+            try await presentNothing()
+            // The node key is one that such a server does not know.
+            try await attest(by: prover)
+            logger.notice(
+                "agent joined a server that was a stranger", metadata: ["agent.id": "\(identity?.id.description ?? "")"]
+            )
+            return true
+        } catch {
+            // Its connections stay without an identity, so the next sync is refused, and that leads here by another way.
+            logger.warning("joining after a rebootstrap failed", metadata: ["error": "\(error)"])
+            return false
+        }
+    }
+
+    /// Connects without an identity from now on: a server ends the connection of whoever presents one that it cannot judge.
+    private func presentNothing() async throws {
+        guard presentsIdentity.exchange(false, ordering: .relaxed), let transport = try await makeTransport(nil) else {
+            return
+        }
+        client.rotate(to: transport)
     }
 
     /// Brings the renewal of the identity forward when what signed it has lost its good name.

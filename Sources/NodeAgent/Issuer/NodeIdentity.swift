@@ -148,6 +148,13 @@ struct NodeIdentityStore: Sendable {
         }
     }
 
+    /// Whether there is a bundle of an earlier run, readable or not.
+    var hasBundle: Bool {
+        do throws(FileSystemError) { return try files.read(bundlePath, limit: Self.maximumLength) != nil } catch {
+            return true
+        }
+    }
+
     func save(_ bundle: TrustBundle) throws {
         try files.replace(bundlePath, with: Array(try bundle.spiffeDocument().compactText.utf8), mode: 0o600)
     }

@@ -98,6 +98,11 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
             } catch let failure as Failure {
                 throw failure
             } catch {
+                if await link.rebootstrapIfDue() {
+                    following.withLock { $0.rotated?.finish() }
+                    waker.yield()
+                    continue
+                }
                 if link.needsToken {
                     logger.error(
                         "agent svid has expired; start the agent with a new token from 'mintmark token create'",

@@ -12,6 +12,9 @@ package struct HTTPChallengeSettings: Sendable {
     /// Whether a host is let in once only, until it is evicted.
     package let isFirstUseOnly: Bool
 
+    /// Whether a host name may lead to this very machine.
+    package var allowsLoopback = false
+
     /// Judges settings: nil without patterns, or when a host that anybody on it can speak for would be believed again
     /// and again.
     package init?(

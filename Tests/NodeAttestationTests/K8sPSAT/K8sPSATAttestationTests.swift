@@ -89,6 +89,31 @@ struct K8sPSATAttestationTests {
         #expect(String(decoding: try #require(api.requests.first).body, as: UTF8.self) == question)
     }
 
+    @Test("A token that is shown many times at once is the same agent, and the cluster is asked each time")
+    func atOnce() async throws {
+        let api = FakeKubernetesAPI()
+        let paths = try await withThrowingTaskGroup(of: String.self) { group in
+            for _ in 0..<12 { group.addTask { try await Self.attest(api).path } }
+            return try await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(paths.count == 12 && Set(paths).count == 1)
+        #expect(api.requests.count == 36)
+    }
+
+    @Test("A token that is shown again lets nobody in once its pod, its node or the token itself is gone")
+    func replayed() async throws {
+        let changes: [@Sendable (inout FakeKubernetesAPI.Contents) -> Void] = [
+            { $0.podExists = false }, { $0.podUID = "a-new-pod" }, { $0.nodeUID = "a-new-node" },
+            { $0.token = "another" },
+        ]
+        for change in changes {
+            let api = FakeKubernetesAPI()
+            _ = try await Self.attest(api)
+            api.change(change)
+            await #expect(throws: NodeAttestationError.self) { try await Self.attest(api) }
+        }
+    }
+
     @Test("Agents may be called after their pods")
     func podUID() async throws {
         let node = try await Self.attest(FakeKubernetesAPI(), try Self.cluster { $0.namesAgentsAfterPods = true })
