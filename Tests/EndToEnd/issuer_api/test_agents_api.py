@@ -68,9 +68,7 @@ def test_a_token_lets_one_node_in(issuer):
     found = get(issuer, identity.id)
     assert found.attestation_type == "join_token" and not found.banned and not found.can_reattest
     assert found.x509svid_expires_at == result.svid.expires_at
-    assert int(found.x509svid_serial_number, 16) == identity.leaf.serial_number or (
-        found.x509svid_serial_number == str(identity.leaf.serial_number)
-    )
+    assert found.x509svid_serial_number == str(identity.leaf.serial_number)
 
 
 def test_an_alias_becomes_an_entry(issuer):
@@ -109,25 +107,26 @@ def test_bad_tokens_are_refused(issuer, name):
 # --- Attestation ----------------------------------------------------------------------------------
 
 BAD_OPENINGS = {
-    "no message at all": [],
-    "a challenge response first": [Request(challenge_response=b"x")],
-    "an empty message": [Request()],
-    "no attestation data": [Request(params=Request.Params())],
-    "an unknown method": [opening("invented")],
-    "the method of the agent in the server's process": [opening("embedded")],
-    "a token that was never made": [opening(payload=uuid.uuid4().hex.encode())],
-    "a token that is no text": [opening(payload=b"\xff\xfe")],
-    "an empty token": [opening(payload=b"")],
-    "no signing request": [opening(csr=b"")],
-    "a signing request that is noise": [opening(csr=b"\x30\x03\x02\x01\x01")],
+    "no message at all": ([], Code.INVALID_ARGUMENT),
+    "a challenge response first": ([Request(challenge_response=b"x")], Code.INVALID_ARGUMENT),
+    "an empty message": ([Request()], Code.INVALID_ARGUMENT),
+    "no attestation data": ([Request(params=Request.Params())], Code.INVALID_ARGUMENT),
+    "an unknown method": ([opening("invented")], Code.FAILED_PRECONDITION),
+    "the method of the agent in the server's process": ([opening("embedded")], Code.FAILED_PRECONDITION),
+    "a token that was never made": ([opening(payload=uuid.uuid4().hex.encode())], Code.INVALID_ARGUMENT),
+    "a token that is no text": ([opening(payload=b"\xff\xfe")], Code.INVALID_ARGUMENT),
+    "an empty token": ([opening(payload=b"")], Code.INVALID_ARGUMENT),
+    "no signing request": ([opening(csr=b"")], Code.INVALID_ARGUMENT),
+    "a signing request that is noise": ([opening(csr=b"\x30\x03\x02\x01\x01")], Code.INVALID_ARGUMENT),
 }
 
 
 @pytest.mark.parametrize("name", BAD_OPENINGS)
 def test_bad_attestations_are_refused(issuer, name):
     before = count(issuer)
-    with refused(Code.INVALID_ARGUMENT, Code.PERMISSION_DENIED, Code.UNIMPLEMENTED, Code.NOT_FOUND):
-        attest(issuer.nobody, *BAD_OPENINGS[name])
+    messages, code = BAD_OPENINGS[name]
+    with refused(code):
+        attest(issuer.nobody, *messages)
     assert count(issuer) == before
 
 
@@ -273,5 +272,5 @@ def test_a_status_is_shown(issuer):
     poll("the version", lambda: get(issuer, issuer.node.id).agent_version == version, within=5)
     long = stubs.agent.PostStatusRequest(agent_version="v" * 100_000)
     with_long = issuer.agent.ending("spire.api.server.agent.v1.Agent/PostStatus", long)
-    assert with_long[0] in (Code.OK, Code.INVALID_ARGUMENT)
-    assert len(get(issuer, issuer.node.id).agent_version) <= 256
+    assert with_long[0] == Code.INVALID_ARGUMENT
+    assert get(issuer, issuer.node.id).agent_version == version

@@ -85,9 +85,12 @@ def test_results_of_a_batch_stand_alone(issuer, entry, foreign):
         Params(entry_id="", csr=good.request()), Params(entry_id=entry.id, csr=good.request()),
     )
     codes = [result.status.code for result in results]
-    expected = [Code.NOT_FOUND, Code.PERMISSION_DENIED, Code.INVALID_ARGUMENT, Code.INVALID_ARGUMENT]
-    assert codes[:4] == [code.value[0] for code in expected], results
-    assert codes[4] in (Code.NOT_FOUND.value[0], Code.INVALID_ARGUMENT.value[0]) and codes[5] == 0
+    expected = [
+        Code.NOT_FOUND, Code.NOT_FOUND, Code.INVALID_ARGUMENT, Code.INVALID_ARGUMENT, Code.INVALID_ARGUMENT, Code.OK,
+    ]
+    assert codes == [code.value[0] for code in expected], results
+    # Nobody finds out by the words which entries of others there are.
+    assert results[0].status.message == results[1].status.message
     assert not any(result.HasField("svid") for result in results[:5])
 
 
@@ -107,7 +110,8 @@ def test_a_batch_is_bounded(issuer, entry):
     params = [Params(entry_id=entry.id, csr=b"x")] * 501
     with refused(Code.INVALID_ARGUMENT):
         batch(issuer.agent, *params)
-    assert batch(issuer.agent) == []
+    with refused(Code.INVALID_ARGUMENT):
+        batch(issuer.agent)
 
 
 def test_a_token_for_a_workload(issuer, entry):
@@ -125,7 +129,7 @@ BAD_TOKENS = {
     "an empty audience": (dict(audience=[""]), Code.INVALID_ARGUMENT),
     "too many audiences": (dict(audience=[f"a{n}" for n in range(1000)]), Code.INVALID_ARGUMENT),
     "an audience that is too long": (dict(audience=["a" * 100_000]), Code.INVALID_ARGUMENT),
-    "no entry": (dict(entry_id=""), Code.NOT_FOUND),
+    "no entry": (dict(entry_id=""), Code.INVALID_ARGUMENT),
     "a missing entry": (dict(entry_id="missing"), Code.NOT_FOUND),
 }
 
@@ -134,13 +138,13 @@ BAD_TOKENS = {
 def test_bad_token_requests_are_refused(issuer, entry, name):
     changes, code = BAD_TOKENS[name]
     request = stubs.svid.NewJWTSVIDRequest(**({"entry_id": entry.id, "audience": ["a"]} | changes))
-    with refused(code, Code.INVALID_ARGUMENT):
+    with refused(code):
         issuer.agent.svids.NewJWTSVID(request, timeout=TIMEOUT)
 
 
 def test_the_entry_of_another_node_gives_no_token(issuer, foreign):
     request = stubs.svid.NewJWTSVIDRequest(entry_id=foreign.id, audience=["a"])
-    with refused(Code.PERMISSION_DENIED):
+    with refused(Code.NOT_FOUND):
         issuer.agent.svids.NewJWTSVID(request, timeout=TIMEOUT)
 
 
@@ -173,7 +177,7 @@ BAD_REQUESTS = {
 
 @pytest.mark.parametrize("name", BAD_REQUESTS)
 def test_bad_signing_requests_are_refused(issuer, name):
-    with refused(Code.INVALID_ARGUMENT, Code.PERMISSION_DENIED):
+    with refused(Code.INVALID_ARGUMENT):
         request = stubs.svid.MintX509SVIDRequest(csr=BAD_REQUESTS[name])
         issuer.admin.svids.MintX509SVID(request, timeout=TIMEOUT)
 
@@ -189,5 +193,5 @@ BAD_MINTS = {
 @pytest.mark.parametrize("name", BAD_MINTS)
 def test_bad_mints_are_refused(issuer, name):
     fields = {"id": stubs.id_of("spiffe://example.org/minted"), "audience": ["a"]} | BAD_MINTS[name]
-    with refused(Code.INVALID_ARGUMENT, Code.PERMISSION_DENIED):
+    with refused(Code.INVALID_ARGUMENT):
         issuer.admin.svids.MintJWTSVID(stubs.svid.MintJWTSVIDRequest(**fields), timeout=TIMEOUT)
