@@ -270,7 +270,7 @@ def follow(issuer, domain: Domain, endpoint: Endpoint, **changes):
     return created(issuer, make(domain.domain, **(fields | changes)))
 
 
-def test_a_bundle_is_fetched_soon_after_its_relationship_began(issuer, peer, silent):
+def test_a_bundle_is_fetched_soon_after_its_relationship_began(issuer, peer):
     domain, endpoint = peer
     follow(issuer, domain, endpoint)
     poll("the bundle", lambda: (found := held(issuer, domain.domain)) and found.sequence_number == 1, within=10)
@@ -429,7 +429,7 @@ def test_an_empty_bundle_takes_all_trust_away(issuer, peer):
     assert not found.x509_authorities and not found.jwt_authorities and found.sequence_number == 10
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def silent(issuer, module_home):
     """An endpoint that says nothing, and a refresh that waits for it beside the tests of this file."""
     domain = Domain(fresh_domain())
@@ -444,7 +444,7 @@ def silent(issuer, module_home):
             go_on.set()
 
 
-def test_a_slow_endpoint_delays_no_other(issuer, peer, silent):
+def test_a_slow_endpoint_delays_no_other(issuer, peer):
     domain, endpoint = peer
     began = time.monotonic()
     follow(issuer, domain, endpoint)
