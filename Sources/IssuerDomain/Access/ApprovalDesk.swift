@@ -22,7 +22,7 @@ extension ApprovalRefusal: CustomStringConvertible {
             a second person must agree: request \(approval.id) by \(approval.requester) waits until \
             \(approval.expiresAt.formatted(.iso8601))
             """
-        case .missing(let id): "no request for approval has ID '\(id)'"
+        case .missing(let id): "no request for approval has ID '\(id.prefix(255))'"
         case .ownRequest: "whoever made a request cannot approve it"
         case .tooMany(let limit): "\(limit) requests wait for approval already"
         case .store(let error): "\(error)"

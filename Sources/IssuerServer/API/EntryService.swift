@@ -118,7 +118,7 @@ struct EntryService: Spire_Api_Server_Entry_V1_Entry.SimpleServiceProtocol {
                     case .success:
                         $0.status = .ok
                         logger.info("entry deleted", metadata: ["entry.id": "\(id)"])
-                    case .failure(let error): $0.status = .init(RPCError(error))
+                    case .failure(let error): $0.status = .init(RPCError(id.isEmpty ? .invalidEntryID : error))
                     }
                 }
             }

@@ -99,7 +99,7 @@ extension EntryContents {
     private static func trustDomains(_ names: [String]) throws(RPCError) -> [TrustDomain] {
         var domains: [TrustDomain] = []
         for name in names {
-            do { domains.append(try TrustDomain(name)) } catch {
+            do { domains.append(try TrustDomain(wire: name)) } catch {
                 throw RPCError(code: .invalidArgument, message: "federates with: \(error.message)")
             }
         }
@@ -171,7 +171,7 @@ extension EntryFilter {
         if wire.hasByFederatesWith {
             var wanted: [TrustDomain] = []
             for name in wire.byFederatesWith.trustDomains {
-                do { wanted.append(try TrustDomain(name)) } catch {
+                do { wanted.append(try TrustDomain(wire: name)) } catch {
                     throw RPCError(code: .invalidArgument, message: "federates with: \(error.message)")
                 }
             }

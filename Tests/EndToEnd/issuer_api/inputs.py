@@ -22,7 +22,8 @@ from mintmark import sid
 Code = grpc.StatusCode
 INVALID, MISSING = Code.INVALID_ARGUMENT, Code.NOT_FOUND
 YEAR = 365 * 24 * 3600
-LONG = "x" * 10_000
+# More than a header may hold: a refusal that repeats it does not arrive.
+LONG = "x" * 20_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +69,10 @@ class World:
     @property
     def local(self) -> Caller:
         return self.callers["local"]
+
+    def token(self) -> str:
+        """A join token, made now."""
+        return self.local.agents.CreateJoinToken(stubs.agent.CreateJoinTokenRequest(ttl=600), timeout=TIMEOUT).value
 
     def entry(self, **changes: Any) -> Any:
         """An entry of the node, made now."""
@@ -158,12 +163,12 @@ def listed(request: Any) -> list[Any]:
 
 # Of an ID that must be one of this trust domain, with a path.
 ID = {
-    "trust_domain": ["", "UPPER.example", "a/b", "a..b/", "spiffe://example.org", "t" * 256, "T" * 10_000, "other.example"],
-    "path": ["", "/", "a", "/a/", "/a//b", "/a/../b", "/./a", "/a b", "/ü", "/" + "a" * 2048, "b" * 10_000],
+    "trust_domain": ["", "UPPER.example", "a/b", "a..b/", "spiffe://example.org", "t" * 256, "T" * 20_000, "other.example"],
+    "path": ["", "/", "a", "/a/", "/a//b", "/a/../b", "/./a", "/a b", "/ü", "/" + "a" * 2048, "b" * 20_000],
 }
 # Of any ID at all.
 ANY_ID = {"trust_domain": ID["trust_domain"][:-1], "path": ID["path"][1:]}
-SELECTOR = {"type": ["", "a:b", "a:" * 5_000], "value": [""]}
+SELECTOR = {"type": ["", "a:b", "a:" * 10_000], "value": [""]}
 PAGE = {"page_size": [-1, -(2**31)], "page_token": ["~ no token ~", "\x00", LONG]}
 MATCH = {"match": [4, -1], **under("selectors", SELECTOR)}
 

@@ -16,7 +16,7 @@ B, D = "spire.api.server.bundle.v1.Bundle", "spire.api.server.trustdomain.v1.Tru
 api, types, domains = stubs.bundle, stubs.types, stubs.trustdomain
 
 # What is not the name of another trust domain.
-NAMES = ["", "UPPER.example", "a/b", "spiffe://far.example/x", "t" * 256, "ü.example", "T" * 10_000]
+NAMES = ["", "UPPER.example", "a/b", "spiffe://far.example/x", "t" * 256, "ü.example", "T" * 20_000]
 UNKNOWN = Wrong("unknown.example", MISSING)
 KEYS = under("x509_authorities", X509_AUTHORITY) | under("jwt_authorities", JWT_KEY)
 OTHER_P256 = ec.generate_private_key(ec.SECP256R1())

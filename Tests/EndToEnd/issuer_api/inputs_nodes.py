@@ -41,7 +41,7 @@ def filled(filter_class):
 
 def a_node(world):
     """The ID of a node that joined just now."""
-    identity, _ = callers.attest(world.callers["nobody"], world.server.token())
+    identity, _ = callers.attest(world.callers["nobody"], world.token())
     return stubs.id_of(identity.id)
 
 
@@ -78,7 +78,7 @@ CASES = {
         plain=lambda world: api.BanAgentRequest(id=stubs.id_of(sid("/spire/agent/none/one"))),
     ),
     f"{A}/AttestAgent": Case(
-        lambda world: opening(world.server.token().encode()),
+        lambda world: opening(world.token().encode()),
         {
             "params": [None], "params.data": [None], "params.params": [None],
             "params.data.type": ["", *(Wrong(kind, Code.FAILED_PRECONDITION) for kind in ("invented", LONG))],

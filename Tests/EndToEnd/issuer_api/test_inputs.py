@@ -82,8 +82,14 @@ def worlds(module_roles):
             if name == "spare":
                 return local_only(name)
             if name == "careful":
-                world = local_only(name, two_person="on", roles=ROLES)
-                identity = callers.mint(world.local, sid("/authorities"))
+                # Where two people must agree, nobody mints what holds a role.
+                server = module_roles.server(name, roles=ROLES)
+                with callers.admin(server) as local:
+                    identity = callers.mint(local, sid("/authorities"))
+                server.stop()
+                server.settings["two_person"] = "on"
+                server.start()
+                world = World(server, {"local": stack.enter_context(callers.admin(server))})
                 world.callers["authorities"] = stack.enter_context(
                     callers.remote(world.server, world.server.folder, identity)
                 )

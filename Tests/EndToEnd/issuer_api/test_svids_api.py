@@ -85,9 +85,12 @@ def test_results_of_a_batch_stand_alone(issuer, entry, foreign):
         Params(entry_id="", csr=good.request()), Params(entry_id=entry.id, csr=good.request()),
     )
     codes = [result.status.code for result in results]
-    expected = [Code.NOT_FOUND, Code.NOT_FOUND, Code.INVALID_ARGUMENT, Code.INVALID_ARGUMENT, Code.INVALID_ARGUMENT, Code.OK]
+    expected = [
+        Code.NOT_FOUND, Code.NOT_FOUND, Code.INVALID_ARGUMENT, Code.INVALID_ARGUMENT, Code.INVALID_ARGUMENT, Code.OK,
+    ]
     assert codes == [code.value[0] for code in expected], results
-    assert results[0].status.message == results[1].status.message, "which entries there are is not told"
+    # Nobody finds out by the words which entries of others there are.
+    assert results[0].status.message == results[1].status.message
     assert not any(result.HasField("svid") for result in results[:5])
 
 
