@@ -429,7 +429,9 @@ final class FakeUpstream: UpstreamAuthority {
         if let failure = state.failure { throw failure }
         do {
             let request = try SigningRequest(der: request)
-            guard try request.names().uri == "spiffe://example.org" else { throw UpstreamError.refused(detail: "its name") }
+            guard try request.names().uri == "spiffe://example.org" else {
+                throw UpstreamError.refused(detail: "its name")
+            }
             var recipe = CertificateRecipe.authority("server \(state.minted)", trustDomain: "example.org")
             recipe.validity = now - 10..<now + lifetime.timeInterval
             own(&recipe)
