@@ -37,6 +37,7 @@ struct BootstrapBundle: Sendable {
     /// The bundle to start with.
     ///
     /// - Parameter isKnown: Whether the agent keeps one; then a URL is not asked, and need not be there.
+    /// - Returns: nil when there is nowhere to get one from, or no need to.
     /// - Throws: ``Failure``.
     func atStart(isKnown: Bool) async throws(Failure) -> TrustBundle? {
         if isKnown, case .url? = source { return nil }

@@ -260,7 +260,9 @@ final class IssuerLink<Transport: ClientTransport>: Sendable {
 
     private func attest(by prover: any NodeProver) async throws {
         guard !isRepeatable(prover) else {
-            return try await attest(by: prover, key: P256.Signing.PrivateKey())
+            try await attest(by: prover, key: P256.Signing.PrivateKey())
+            try forgetRegistration()
+            return
         }
         let key: P256.Signing.PrivateKey
         if let store { key = try store.joinKey() } else { key = P256.Signing.PrivateKey() }
@@ -273,6 +275,14 @@ final class IssuerLink<Transport: ClientTransport>: Sendable {
         }
         hasProof.store(false, ordering: .relaxed)
         try store?.forgetJoinKey()
+    }
+
+    /// Who is let in anew has no node key with the issuer, also under the ID that it had.
+    private func forgetRegistration() throws {
+        guard var key = nodeKey.withLock({ $0 }), key.agentID != nil else { return }
+        key.agentID = nil
+        try store?.save(key)
+        nodeKey.withLock { [key] in $0 = key }
     }
 
     private func attest(by prover: any NodeProver, key: P256.Signing.PrivateKey) async throws {

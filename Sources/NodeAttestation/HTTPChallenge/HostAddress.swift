@@ -19,15 +19,20 @@ package struct HostAddress: Hashable, Sendable {
         var ipv4 = in_addr()
         var ipv6 = in6_addr()
         if inet_pton(AF_INET, text, &ipv4) == 1 {
-            bytes = withUnsafeBytes(of: ipv4) { Array($0) }
+            bytes = Self.bytes(of: ipv4.s_addr)
         } else if inet_pton(AF_INET6, text, &ipv6) == 1 {
-            bytes = withUnsafeBytes(of: ipv6) { Array($0) }
+            let words = ipv6.__in6_u.__u6_addr32
+            bytes = [words.0, words.1, words.2, words.3].flatMap(Self.bytes)
         } else {
             return nil
         }
     }
 
-    init(bytes: [UInt8]) { self.bytes = bytes }
+    /// The bytes of a number as it came from the network.
+    private static func bytes(of number: UInt32) -> [UInt8] {
+        let number = UInt32(bigEndian: number)
+        return [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: number >> $0) }
+    }
 
     /// The address as the host part of a URL.
     var inURL: String {
