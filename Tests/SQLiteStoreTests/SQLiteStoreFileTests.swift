@@ -36,15 +36,8 @@ struct SQLiteStoreFileTests {
         ])
     func indexes(condition: String, index: String) async throws {
         try await withStore { _, path in
-            var configuration = Configuration()
-            configuration.readonly = true
-            let plan = try DatabaseQueue(path: path, configuration: configuration).read { db in
-                try Row.fetchAll(
-                    db,
-                    sql: "EXPLAIN QUERY PLAN SELECT * FROM issuances WHERE \(condition) ORDER BY number DESC LIMIT 10"
-                ).map { "\($0)" }.joined()
-            }
-            #expect(plan.contains(index), "\(plan)")
+            let found = try plan(where: condition, in: path)
+            #expect(found.contains(index), "\(found)")
         }
     }
 
@@ -361,6 +354,18 @@ struct SQLiteStoreFileTests {
             try edit(path, "UPDATE entries SET \(change)")
             let error = await #expect(throws: StoreError.self) { try await store.loadEntries() }
             #expect(error.map(Refusal.init) == .corrupt)
+        }
+    }
+
+    /// How SQLite would search the issuance record.
+    private func plan(where condition: String, in path: String) throws -> String {
+        var configuration = Configuration()
+        configuration.readonly = true
+        let queue = try DatabaseQueue(path: path, configuration: configuration)
+        return try queue.read { db in
+            try Row.fetchAll(
+                db, sql: "EXPLAIN QUERY PLAN SELECT * FROM issuances WHERE \(condition) ORDER BY number DESC LIMIT 10"
+            ).map { "\($0)" }.joined()
         }
     }
 
