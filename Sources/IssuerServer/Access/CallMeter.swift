@@ -101,7 +101,19 @@ enum CallMeter {
         return attestationCosts[params.data.type] == nil ? "other" : params.data.type
     }
 
-    /// What a request is about, for its record.
+    /// What was asked for, where what was issued does not say it; nil for SVIDs, which do.
+    static func words(for message: any Sendable) -> String? {
+        switch message {
+        case is Spire_Api_Server_Agent_V1_AttestAgentRequest, is Spire_Api_Server_Agent_V1_CreateJoinTokenRequest,
+            is Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest:
+            var fact = IssuanceFact.denied("")
+            describe(message, in: &fact)
+            return fact.asked
+        default: return nil
+        }
+    }
+
+    /// What a request is about, for the record of its refusal.
     static func describe(_ message: Any, in fact: inout IssuanceFact) {
         switch message {
         case let request as Spire_Api_Server_Agent_V1_AttestAgentRequest:

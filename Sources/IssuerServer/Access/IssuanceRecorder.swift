@@ -66,7 +66,7 @@ final class IssuanceRecorder: Sendable {
 
     private func append(_ facts: [IssuanceFact]) async throws(RPCError) {
         guard !facts.isEmpty else { return }
-        let asked = asked.withLock { $0.asked }
+        let asked = asked.withLock { $0 }.flatMap { CallMeter.words(for: $0) }
         do throws(StoreError) {
             try await book.append(
                 facts.map { fact in

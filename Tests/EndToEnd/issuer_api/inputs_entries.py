@@ -148,6 +148,9 @@ CASES = {
         lambda world: stubs.propagation.AwaitEntryRequest(entry_id=world.entry().id, timeout_ms=10),
         {"entry_id": ["", "missing", LONG]}, {"timeout_ms": [0, 1]}, code=MISSING,
     ),
+    "mintmark.v1.Propagation/AwaitCurrent": Case(
+        lambda world: stubs.propagation.AwaitCurrentRequest(timeout_ms=10), free={"timeout_ms": [0, 1]}
+    ),
     "mintmark.v1.Propagation/Follow": Case(
         lambda world: stubs.propagation.FollowRequest(applied_revision=1), free={"applied_revision": [0, 2**64 - 1]},
         by="agent",
@@ -215,7 +218,7 @@ CASES |= {
     f"{D}/Get": Case(
         lambda world: stubs.digests.GetDigestSetRequest(name=digest_set(world)), {"name": NAMES}, code=MISSING
     ),
-    f"{D}/List": Case(lambda world: stubs.digests.ListDigestSetsRequest()),
+    f"{D}/List": Case(lambda world: stubs.digests.ListDigestSetsRequest(page_size=1), PAGE),
     f"{D}/Delete": Case(
         lambda world: stubs.digests.DeleteDigestSetRequest(name=digest_set(world)), {"name": NAMES}, code=MISSING
     ),

@@ -117,6 +117,10 @@ CASES = {
         },
         by="agent",
     ),
+    "mintmark.v1.Nodes/GetStatus": Case(
+        lambda world: stubs.nodes.GetNodeStatusRequest(agent_ids=[world.node]),
+        {"agent_ids": [[""], ["no-id"], ["spiffe://UPPER/x"], ["x"] * 1001]},
+    ),
     "mintmark.v1.Nodes/GetRollback": Case(lambda world: stubs.nodes.GetRollbackRequest()),
     "mintmark.v1.Nodes/AcceptRollback": Case(lambda world: stubs.nodes.AcceptRollbackRequest()),
     "mintmark.v1.Incidents/Report": Case(

@@ -31,7 +31,7 @@ for _table in (inputs_bundles, inputs_entries, inputs_nodes, inputs_operations, 
     assert not CASES.keys() & _table.CASES.keys()
     CASES |= _table.CASES
 # One process asks for all of it.
-LIMITS = {name: {"rate": 10_000, "burst": 10_000} for name in ("attestation", "signing", "reporting")}
+LIMITS = {name: {"rate": 10_000, "burst": 10_000} for name in ("attestation", "signing", "reporting", "reading", "querying")}
 
 
 # --- Servers --------------------------------------------------------------------------------------
