@@ -127,6 +127,23 @@ def in_cluster(cluster: FakeCluster, home: Path) -> tuple[dict, dict]:
     )
 
 
+def by_kubeconfig(on_server: dict, path: Path, **changes: object) -> dict:
+    """The same way to reach the cluster, as a kubeconfig file has it: the authority within, the token beside."""
+    production = on_server["k8s_psat"]["clusters"]["production"]
+    server, authority, token = (production.pop(name) for name in ("server", "ca_path", "token_path"))
+    path.with_name("kube-token").write_text(Path(token).read_text())
+    cluster = {"server": server, "certificate-authority-data": base64.b64encode(Path(authority).read_bytes()).decode()}
+    user = changes.pop("user", {"tokenFile": "kube-token"})
+    contents = {
+        "apiVersion": "v1", "kind": "Config", "current-context": "here",
+        "contexts": [{"name": "there", "context": {}}, {"name": "here", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": cluster | changes}], "users": [{"name": "u", "user": user}],
+    }  # fmt: skip
+    path.write_text(yaml.safe_dump(contents))
+    production["kube_config_file"] = str(path)
+    return on_server
+
+
 def start_pair(roles, certs, kind, **settings):
     on_server, on_agent = way(kind, certs, roles)
     server = roles.server(node_attestors=on_server, **settings)
@@ -293,12 +310,45 @@ def test_a_token_of_a_pod_that_is_gone_lets_nobody_in(roles, certs):
     copy.wait_exit().refusal(NOT_PERMITTED)
 
 
+@pytest.mark.limit(60)
+@pytest.mark.parametrize("user", [{"tokenFile": "kube-token"}, {"token": FakeCluster.issuer_token}], ids=["file", "inline"])
+def test_a_cluster_is_reached_by_a_kubeconfig_file(roles, certs, user):
+    on_server, on_agent = in_cluster(roles.keep(FakeCluster(certs)), roles.home)
+    server = roles.server(node_attestors=by_kubeconfig(on_server, roles.home / "kube.yaml", user=user))
+    roles.agent(server, node_attestor=on_agent).start("--trust-bundle", server.write_bundle())
+    assert [one["attestation_type"] for one in server.agents()] == ["k8s_psat"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"user": {"client-certificate-data": "AAAA"}}, ["token", "client certificates"]),
+        ({"insecure-skip-tls-verify": True}, ["insecure-skip-tls-verify"]),
+        ({"certificate-authority-data": "???"}, ["base64"]),
+        ({"certificate-authority-data": ""}, ["certificate-authority"]),
+        ({"server": "http://127.0.0.1:6443"}, ["https://"]),
+    ],
+)
+def test_a_kubeconfig_file_that_cannot_be_used_is_named(home, certs, changes, words):
+    cluster = FakeCluster(certs)
+    on_server, _ = in_cluster(cluster, home)
+    cluster.close()
+    on_server = by_kubeconfig(on_server, home / "kube.yaml", **changes)
+    path = home / "server.yaml"
+    path.write_text(yaml.safe_dump({"trust_domain": TRUST_DOMAIN, "node_attestors": on_server}))
+    run("server", "validate", "--config", path).refusal(BAD_CONFIG, saying=[*words, "kube.yaml"])
+
+
 @pytest.mark.limit(90)
 def test_a_node_that_is_trusted_on_first_use_comes_back_by_its_key(roles, certs):
-    server, agent = start_pair(roles, certs, "http_challenge", agent_ttl="4s")
+    server, agent = start_pair(roles, certs, "http_challenge", agent_ttl="12s")
     agent.wait_log("node key registered")
+    # Let in anew after an eviction, it has no key there any more, and registers it again.
+    server.cli("agent", "evict", agent_id(agent)).expect(0)
+    server.wait_log("agent evicted")
+    poll("the key to be there again", lambda: agent.log.count("node key registered") == 2, within=20)
     agent.kill()
-    time.sleep(6)
+    time.sleep(13)
     agent.start()
     agent.wait_log("agent came back by its node key", within=20)
     [listed] = server.agents()

@@ -1,4 +1,5 @@
 internal import Bootstrap
+internal import Foundation
 internal import IssuerServer
 internal import NodeAttestation
 internal import Platform
@@ -156,7 +157,7 @@ enum NodeAttestorSettings {
         try block.allow(["clusters"])
         let named = try block.requiredBlock("clusters")
         var clusters: [String: K8sPSATSettings.Cluster] = [:]
-        for name in named.names { clusters[name] = try cluster(named.requiredBlock(name)) }
+        for name in named.names { clusters[name] = try cluster(named.requiredBlock(name), files) }
         let settings: K8sPSATSettings
         do throws(NodeAttestationError) { settings = try K8sPSATSettings(clusters: clusters) } catch {
             throw Failure(
@@ -168,28 +169,47 @@ enum NodeAttestorSettings {
         }
     }
 
-    private static func cluster(_ block: ConfigurationBlock) throws(Failure) -> K8sPSATSettings.Cluster {
+    private static func cluster(
+        _ block: ConfigurationBlock, _ files: any FileSystem
+    ) throws(Failure) -> K8sPSATSettings.Cluster {
         try block.allow([
-            "service_account_allow_list", "audience", "server", "ca_path", "token_path", "allowed_node_label_keys",
-            "allowed_pod_label_keys", "use_pod_uid_for_agent_id",
+            "service_account_allow_list", "audience", "server", "ca_path", "token_path", "kube_config_file",
+            "allowed_node_label_keys", "allowed_pod_label_keys", "use_pod_uid_for_agent_id",
         ])
+        return K8sPSATSettings.Cluster(
+            serviceAccounts: Set(try block.texts("service_account_allow_list") ?? []),
+            audiences: try block.texts("audience") ?? ["spire-server"], access: try access(block, files),
+            nodeLabelKeys: Set(try block.texts("allowed_node_label_keys") ?? []),
+            podLabelKeys: Set(try block.texts("allowed_pod_label_keys") ?? []),
+            namesAgentsAfterPods: try block.flag("use_pod_uid_for_agent_id") ?? false)
+    }
+
+    private static func access(
+        _ block: ConfigurationBlock, _ files: any FileSystem
+    ) throws(Failure) -> KubernetesAccess {
+        if let path = try block.text("kube_config_file") {
+            guard try block.text("server") == nil, try block.text("ca_path") == nil, try block.text("token_path") == nil
+            else {
+                throw Failure(
+                    .configuration, "\(block.path): kube_config_file says what server, ca_path and token_path would",
+                    hint: "leave those out")
+            }
+            let text = try read(path, block, files)
+            do throws(KubeConfigFile.Unusable) {
+                return try KubeConfigFile(text, folder: URL(fileURLWithPath: path).deletingLastPathComponent().path)
+                    .access
+            } catch { throw Failure(.configuration, "\(path): \(error)", hint: error.hint) }
+        }
         // A pod of the cluster itself finds what it needs in these places.
         let server = try block.text("server") ?? "https://kubernetes.default.svc"
         let authority = try block.text("ca_path") ?? "\(KubernetesAccess.podFolder)/ca.crt"
         let token = try block.text("token_path") ?? "\(KubernetesAccess.podFolder)/token"
-        let access: KubernetesAccess
         do throws(NodeAttestationError) {
-            access = try KubernetesAccess(server: server, authorityPath: authority, tokenPath: token)
+            return try KubernetesAccess(server: server, authorityPath: authority, tokenPath: token)
         } catch {
             throw Failure(
                 .configuration, "\(block.path): \(error)", hint: "write the API server as https://HOST:PORT")
         }
-        return K8sPSATSettings.Cluster(
-            serviceAccounts: Set(try block.texts("service_account_allow_list") ?? []),
-            audiences: try block.texts("audience") ?? ["spire-server"], access: access,
-            nodeLabelKeys: Set(try block.texts("allowed_node_label_keys") ?? []),
-            podLabelKeys: Set(try block.texts("allowed_pod_label_keys") ?? []),
-            namesAgentsAfterPods: try block.flag("use_pod_uid_for_agent_id") ?? false)
     }
 
     private static func pathTemplate(

@@ -79,7 +79,7 @@ struct KubernetesAPI {
     }
 
     private func token() throws(NodeAttestationError) -> String {
-        let text = String(decoding: try read(access.tokenPath), as: UTF8.self).trimmed
+        let text = String(decoding: try read(access.token), as: UTF8.self).trimmed
         // It goes into a header, where a line feed would begin another.
         guard !text.isEmpty, text.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
             throw .unavailable("the issuer has no sound token for the cluster")
@@ -88,7 +88,7 @@ struct KubernetesAPI {
     }
 
     private func authorities() throws(NodeAttestationError) -> [Certificate] {
-        let text = String(decoding: try read(access.authorityPath), as: UTF8.self)
+        let text = String(decoding: try read(access.authority), as: UTF8.self)
         let documents = (try? PEMDocument.parseMultiple(pemString: text)) ?? []
         let found = documents.compactMap { try? Certificate(pemDocument: $0) }
         // With one that cannot be read, the others are not what was meant.
@@ -98,8 +98,12 @@ struct KubernetesAPI {
         return found
     }
 
-    private func read(_ path: String) throws(NodeAttestationError) -> [UInt8] {
-        let contents = try? files.read(path, limit: Self.maximumFile)
+    private func read(_ material: KubernetesAccess.Material) throws(NodeAttestationError) -> [UInt8] {
+        let contents: [UInt8]? =
+            switch material {
+            case .file(let path): (try? files.read(path, limit: Self.maximumFile)) ?? nil
+            case .given(let bytes): bytes.exposed
+            }
         guard let contents else { throw .unavailable("the issuer cannot read what it asks the cluster with") }
         return contents
     }

@@ -1,3 +1,5 @@
+package import Platform
+
 /// How a cluster's API is reached, and by what right.
 package struct KubernetesAccess: Hashable, Sendable {
     /// Where a pod finds what it may ask its own cluster with.
@@ -5,20 +7,34 @@ package struct KubernetesAccess: Hashable, Sendable {
 
     /// The API server, such as `https://10.96.0.1:443`; without a slash at its end.
     package let server: String
-    /// The authorities that its certificate must lead to, PEM; read for each call.
-    package let authorityPath: String
-    /// The bearer token to show it; read for each call, because clusters renew it.
-    package let tokenPath: String
+    /// The authorities that its certificate must lead to, PEM.
+    package let authority: Material
+    /// The bearer token to show it.
+    package let token: Material
+
+    /// What the cluster is asked with.
+    package enum Material: Hashable, Sendable {
+        /// A file, read for each call, because clusters renew their tokens.
+        case file(String)
+        case given(SecretBytes)
+    }
 
     /// Creates the access.
     ///
     /// - Throws: ``NodeAttestationError/unavailable(_:)`` unless the server is an `https` URL: a token is sent there.
-    package init(server: String, authorityPath: String, tokenPath: String) throws(NodeAttestationError) {
+    package init(server: String, authority: Material, token: Material) throws(NodeAttestationError) {
         let trimmed = server.hasSuffix("/") ? String(server.dropLast()) : server
         guard trimmed.hasPrefix("https://"), trimmed.utf8.count > 8, !trimmed.utf8.contains(UInt8(ascii: "?")) else {
             throw .unavailable("the address of a cluster's API must begin with https://")
         }
-        (self.server, self.authorityPath, self.tokenPath) = (trimmed, authorityPath, tokenPath)
+        (self.server, self.authority, self.token) = (trimmed, authority, token)
+    }
+
+    /// Creates the access from files.
+    ///
+    /// - Throws: ``NodeAttestationError/unavailable(_:)`` unless the server is an `https` URL.
+    package init(server: String, authorityPath: String, tokenPath: String) throws(NodeAttestationError) {
+        try self.init(server: server, authority: .file(authorityPath), token: .file(tokenPath))
     }
 
     /// The access that a pod has to its own cluster.
