@@ -1,6 +1,7 @@
 import Foundation
 import IssuerDomain
 import Platform
+import SPIFFE
 import StoreContract
 import Synchronization
 import TestSupport
