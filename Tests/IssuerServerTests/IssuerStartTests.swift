@@ -4,6 +4,7 @@ import Foundation
 import IssuerAPIProtos
 import IssuerDomain
 import IssuerServer
+import Logging
 import Platform
 import SPIFFE
 import Synchronization

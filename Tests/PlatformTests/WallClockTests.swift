@@ -65,29 +65,28 @@ struct ManualClockTests {
     @Test("a wait for a span goes on however the clock is set, and one for an instant waits for the instant")
     func spans() async throws {
         let clock = ManualClock()
-        let span = Mutex(false)
-        let instant = Mutex(false)
+        let (span, instant) = (Flag(), Flag())
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 try await clock.sleep(for: .seconds(10))
-                span.withLock { $0 = true }
+                span.raise()
             }
             group.addTask {
                 try await clock.sleep(until: CertificateRecipe.now + 10)
-                instant.withLock { $0 = true }
+                instant.raise()
             }
             try await Task.sleep(for: .milliseconds(100))
             clock.set(by: .seconds(-3600))
-            for _ in 0..<50 where !span.withLock({ $0 }) {
+            for _ in 0..<50 where !span.isUp {
                 clock.advance(by: .seconds(10))
                 try await Task.sleep(for: .milliseconds(10))
             }
-            #expect(span.withLock { $0 })
-            #expect(!instant.withLock { $0 })
+            #expect(span.isUp)
+            #expect(!instant.isUp)
             clock.set(by: .seconds(7200))
             try await group.waitForAll()
         }
-        #expect(instant.withLock { $0 })
+        #expect(instant.isUp)
     }
 
     @Test("ends a sleep when its task is cancelled")
@@ -105,6 +104,14 @@ struct ManualClockTests {
     func start() {
         #expect(ManualClock().now == CertificateRecipe.now)
     }
+}
+
+private final class Flag: Sendable {
+    private let value = Mutex(false)
+
+    var isUp: Bool { value.withLock { $0 } }
+
+    func raise() { value.withLock { $0 = true } }
 }
 
 @Suite("Durations")
