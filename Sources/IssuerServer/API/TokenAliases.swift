@@ -1,3 +1,4 @@
+internal import Foundation
 internal import IssuerDomain
 internal import Logging
 internal import SPIFFE
@@ -25,8 +26,13 @@ struct TokenAliases: Sendable {
     /// Deletes the aliases of agents that are no more and cannot come.
     ///
     /// - Throws: ``StoreError``.
-    func dropAbandoned() async throws(StoreError) {
-        let owners = Set(entries.read { index in index.entries.compactMap { Self.owner(of: $0) } })
+    func dropAbandoned(now: Date) async throws(StoreError) {
+        // An alias is there shortly before its token is.
+        let newest = now - 60
+        let owners = Set(
+            entries.read { index in
+                index.entries.compactMap { $0.createdAt < newest ? Self.owner(of: $0) : nil }
+            })
         guard !owners.isEmpty else { return }
         let abandoned = try await store.abandoned(owners)
         guard !abandoned.isEmpty else { return }

@@ -307,7 +307,7 @@ package struct Issuer: Sendable {
                 },
                 .init("security mark") { try await agents.raiseMark() },
                 .init("join tokens") { try await agents.pruneTokens(now: clock.now) },
-                .init("abandoned aliases") { try await aliases.dropAbandoned() },
+                .init("abandoned aliases") { try await aliases.dropAbandoned(now: clock.now) },
                 .init("last contacts") { try await agents.keepContacts(now: clock.now) },
                 .init("expired entries") { try await pruneEntries() },
                 .init("admission") { try await admission.tend() },
