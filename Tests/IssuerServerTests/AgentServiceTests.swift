@@ -212,7 +212,7 @@ struct AgentServiceTests {
                 .with { $0.params = .with { $0.csr = Data(csr) } }
             ).svid
             #expect(renewed.id == old.agentID)
-            #expect(renewed.expiresAt == 1_800_005_400)
+            #expect(renewed.expiresAt == 1_800_012_600)
             let new = Joined(id: old.id, chain: renewed.certChain, canReattest: false)
             let call = { @Sendable in _ = try await server.node.entries.getAuthorizedEntries(.init()) }
             try await expectCode(nil, of: call)
@@ -247,16 +247,16 @@ struct AgentServiceTests {
                 .with { $0.filter.byCanReattest = .with { $0.value = true } })
             #expect(reattestable.agents.map(\.id) == [embedded.agentID])
             let ending = try await server.admin.agents.countAgents(
-                .with { $0.filter.byExpiresBefore = "2027-01-15T09:00:00Z" })
-            #expect(ending.count == 0, "all of them end at nine, not before")
+                .with { $0.filter.byExpiresBefore = "2027-01-15T11:00:00Z" })
+            #expect(ending.count == 0, "all of them end at eleven, not before")
             let later = try await server.admin.agents.countAgents(
-                .with { $0.filter.byExpiresBefore = "2027-01-15T09:00:01Z" })
+                .with { $0.filter.byExpiresBefore = "2027-01-15T11:00:01Z" })
             #expect(later.count == 6)
             for (text, count) in [
-                ("2027-01-15 09:00:00 +0000 +00", 0), ("2027-01-15 09:00:01 +0000 +00", 6),
-                ("2027-01-15 10:00:01 +0100 +01", 6), ("2027-01-15 10:00:00 +0100 +01", 0),
-                ("2027-01-15 03:30:01 -0530 -05", 6), ("2027-01-15 03:30:00 -0530 -05", 0),
-                ("2027-01-15T10:00:01+01:00", 6), ("2027-01-15T10:00:00+01:00", 0),
+                ("2027-01-15 11:00:00 +0000 +00", 0), ("2027-01-15 11:00:01 +0000 +00", 6),
+                ("2027-01-15 12:00:01 +0100 +01", 6), ("2027-01-15 12:00:00 +0100 +01", 0),
+                ("2027-01-15 05:30:01 -0530 -05", 6), ("2027-01-15 05:30:00 -0530 -05", 0),
+                ("2027-01-15T12:00:01+01:00", 6), ("2027-01-15T12:00:00+01:00", 0),
             ] {
                 let found = try await server.admin.agents.countAgents(.with { $0.filter.byExpiresBefore = text })
                 #expect(found.count == Int32(count), "\(text)")
@@ -283,7 +283,7 @@ struct AgentServiceTests {
             let whole = try await server.admin.agents.getAgent(.with { $0.id = joined[0].agentID })
             #expect(whole.agentVersion == "9.8.7")
             #expect(whole.attestationType == "join_token")
-            #expect(whole.x509SvidExpiresAt == 1_800_003_600)
+            #expect(whole.x509SvidExpiresAt == 1_800_010_800)
             #expect(whole.x509SvidSerialNumber.allSatisfy { $0.isNumber })
             #expect(whole.x509SvidSerialNumber.count > 30, "128 bits, in decimal")
             #expect(!whole.banned)
@@ -298,8 +298,8 @@ struct AgentServiceTests {
                 _ = try await agents.listAgents(.with { $0.filter.byExpiresBefore = "tomorrow" })
             }
             for text in [
-                "2027-01-15 09:00:00 +0100 +02", "2027-01-15 09:00:00 +0000", "2027-01-15 09:00:00 +2500 +25",
-                "2027-01-15 09:00:00 +0060 +00", "2027-01-15  +0000 +00", "   ", "2027-1-15 09:00:00 +0000 +00",
+                "2027-01-15 11:00:00 +0100 +02", "2027-01-15 11:00:00 +0000", "2027-01-15 11:00:00 +2500 +25",
+                "2027-01-15 11:00:00 +0060 +00", "2027-01-15  +0000 +00", "   ", "2027-1-15 09:00:00 +0000 +00",
             ] {
                 try await expectCode(.invalidArgument, "\(text)") {
                     _ = try await agents.countAgents(.with { $0.filter.byExpiresBefore = text })

@@ -155,7 +155,7 @@ struct CallerTests {
     func expired() async throws {
         try await TestServer.run { server in
             _ = try await server.joinAndPresent()
-            server.clock.advance(by: .seconds(3600))
+            server.clock.advance(by: .seconds(10_800))
             for call in Self.agentCalls {
                 try await expectReason(.agentExpired, "\(call.testDescription)") { try await call.run(server.node) }
             }
