@@ -249,7 +249,8 @@ struct SQLiteStoreFileTests {
                     public_der BLOB NOT NULL
                 ) WITHOUT ROWID, STRICT;
                 CREATE UNIQUE INDEX one_active_authority ON authorities (kind) WHERE state = 'active';
-                DELETE FROM grdb_migrations WHERE identifier IN ('3 authorities of several servers', '10 publishers of authorities');
+                DELETE FROM grdb_migrations WHERE identifier = '3 authorities of several servers';
+                DELETE FROM grdb_migrations WHERE identifier = '10 publishers of authorities';
                 """)
             let start = Sample.start.timeIntervalSince1970
             for record in records {
