@@ -159,6 +159,8 @@ let package = Package(
             name: "WorkloadAttestation",
             dependencies: ["AgentDomain", "SPIFFE", "Platform", "LinuxKernel", crypto], swiftSettings: strict),
         .target(
+            name: "RecordSpool", dependencies: ["IssuerDomain", logging], swiftSettings: strict),
+        .target(
             name: "SQLiteStore", dependencies: ["IssuerDomain", "SPIFFE", "Platform", grdb], swiftSettings: strict),
         .target(
             name: "OutboundHTTP", dependencies: [asn1, asyncHTTPClient, certificates, nioCore, nioHTTP1, nioSSL],
@@ -205,8 +207,8 @@ let package = Package(
         .target(
             name: "IssuerServer",
             dependencies: [
-                "IssuerDomain", "SQLiteStore", "KeyStore", "NodeAttestation", "OutboundHTTP", "IssuerAPIProtos",
-                "UpstreamAuthorities", "Bootstrap",
+                "IssuerDomain", "SQLiteStore", "RecordSpool", "KeyStore", "NodeAttestation", "OutboundHTTP",
+                "IssuerAPIProtos", "UpstreamAuthorities", "Bootstrap",
                 "GRPCConnections", "SPIFFE",
                 "Platform", "LinuxKernel", "WorkloadIdentity", asn1, certificates, crypto, grpcCore, grpcHTTP2,
                 grpcInProcess, grpcProtobuf, lifecycle,
@@ -337,6 +339,12 @@ let package = Package(
         .testTarget(
             name: "SQLiteStoreTests",
             dependencies: ["SQLiteStore", "StoreContract", "IssuerDomain", "SPIFFE", "Platform", "TestSupport", grdb],
+            swiftSettings: strict),
+        .testTarget(
+            name: "RecordSpoolTests",
+            dependencies: [
+                "RecordSpool", "StoreContract", "IssuerDomain", "SPIFFE", "Platform", "TestSupport", logging,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "NodeAttestationTests",

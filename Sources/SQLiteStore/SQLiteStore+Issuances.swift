@@ -5,9 +5,16 @@ internal import Platform
 internal import SPIFFE
 
 extension SQLiteStore: IssuanceRecords {
-    package func append(_ records: [IssuanceRecord]) async throws(StoreError) {
+    package func append(_ records: [IssuanceRecord], of segment: IssuanceSegment) async throws(StoreError) {
         // One caller's patience must not decide about the records of the others in the batch.
         try await writeToTheEnd { db in
+            guard try Self.lastSegment(of: segment.server, db) < segment.number else { return }
+            try db.cachedStatement(
+                sql: """
+                    INSERT INTO issuance_segments (server, number) VALUES (?, ?)
+                    ON CONFLICT (server) DO UPDATE SET number = excluded.number
+                    """
+            ).execute(arguments: [segment.server, Int64(clamping: segment.number)])
             let statement = try db.cachedStatement(
                 sql: """
                     INSERT INTO issuances (time_ms, request_id, caller_class, principal, address, method, outcome,
@@ -18,14 +25,23 @@ extension SQLiteStore: IssuanceRecords {
             for record in records {
                 let (call, fact) = (record.call, record.fact)
                 try statement.execute(arguments: [
-                    Self.milliseconds(call.time), call.requestID, call.callerClass.rawValue, call.principal,
+                    call.time.unixMilliseconds, call.requestID, call.callerClass.rawValue, call.principal,
                     call.address, call.method, fact.outcome.rawValue, fact.entryID, fact.entryRevision,
                     fact.spiffeID.map { "\($0)" }, fact.serial, fact.tokenID, ListColumn.text(fact.audience),
                     fact.expiresAt?.unixSeconds, fact.limit?.rawValue, fact.reason,
-                    fact.asked, fact.repetition?.count, fact.repetition.map { Self.milliseconds($0.first) },
+                    fact.asked, fact.repetition?.count, fact.repetition?.first.unixMilliseconds,
                 ])
             }
         }
+    }
+
+    package func lastSegment(of server: String) async throws(StoreError) -> UInt64 {
+        try await read { try Self.lastSegment(of: server, $0) }
+    }
+
+    private static func lastSegment(of server: String, _ db: Database) throws -> UInt64 {
+        let statement = try db.cachedStatement(sql: "SELECT number FROM issuance_segments WHERE server = ?")
+        return UInt64(clamping: try Int64.fetchOne(statement, arguments: [server]) ?? 0)
     }
 
     package func issuances(_ query: IssuanceQuery) async throws(StoreError) -> [IssuanceRecord] {
@@ -35,8 +51,8 @@ extension SQLiteStore: IssuanceRecords {
             conditions.append(condition)
             arguments += StatementArguments(values)
         }
-        if let since = query.since { narrow("time_ms >= ?", Self.milliseconds(since)) }
-        if let until = query.until { narrow("time_ms < ?", Self.milliseconds(until)) }
+        if let since = query.since { narrow("time_ms >= ?", since.unixMilliseconds) }
+        if let until = query.until { narrow("time_ms < ?", until.unixMilliseconds) }
         if let spiffeID = query.spiffeID { narrow("spiffe_id = ?", spiffeID) }
         if let principal = query.principal { narrow("principal = ?", principal) }
         // Written out, so that the index of what was denied is found.
@@ -62,14 +78,14 @@ extension SQLiteStore: IssuanceRecords {
                         WHERE number < coalesce(
                             (SELECT min(number) FROM issuances WHERE time_ms >= ?), 9223372036854775807)
                         ORDER BY number LIMIT ?)
-                    """, arguments: [Self.milliseconds(instant), limit])
+                    """, arguments: [instant.unixMilliseconds, limit])
             return db.changesCount
         }
     }
 
     private static func issuance(in columns: Columns) throws(StoreError) -> IssuanceRecord {
         let call = IssuanceRecord.Call(
-            time: Date(timeIntervalSince1970: TimeInterval(try columns.integer("time_ms")) / 1000),
+            time: Date(unixMilliseconds: try columns.integer("time_ms")),
             requestID: try columns.text("request_id"), callerClass: try columns.raw("caller_class"),
             principal: try columns.text("principal"), address: try columns.text("address"),
             method: try columns.text("method"))
@@ -88,13 +104,8 @@ extension SQLiteStore: IssuanceRecords {
         fact.limit = try columns.optionalText("limited_by") == nil ? nil : try columns.raw("limited_by")
         fact.asked = try columns.optionalText("asked")
         if let count = try columns.optionalInteger("repeats"), let first = try columns.optionalInteger("first_ms") {
-            fact.repetition = .init(count: count, first: Date(timeIntervalSince1970: TimeInterval(first) / 1000))
+            fact.repetition = .init(count: count, first: Date(unixMilliseconds: first))
         }
         return IssuanceRecord(number: try columns.integer("number"), call: call, fact: fact)
-    }
-
-    private static func milliseconds(_ instant: Date) -> Int64 {
-        let value = (instant.timeIntervalSince1970 * 1000).rounded()
-        return Int64(exactly: value) ?? (value < 0 ? .min : .max)
     }
 }

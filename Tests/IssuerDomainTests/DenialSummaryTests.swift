@@ -60,19 +60,4 @@ struct DenialSummaryTests {
         #expect(counted.reduce(written) { $0 + ($1.fact.repetition?.count ?? 0) } == 3000)
         #expect(counted.contains { $0.call.principal == DenialSummary.others && $0.call.address.isEmpty })
     }
-
-    @Test("What could not be written is told the next time")
-    func store() async throws {
-        let store = MemoryStore()
-        let book = IssuanceBook(store)
-        let flood = (0..<50).map { _ in Self.denied() }
-        try await book.append(flood, from: "a", isStranger: false)
-        store.failWrites(with: .full(detail: ""))
-        await #expect(throws: StoreError.full(detail: "")) { try await book.settle(now: Sample.start + 60) }
-        store.failWrites(with: nil)
-        try await book.settle(now: Sample.start + 60)
-        let found = try await store.issuances(IssuanceQuery())
-        #expect(found.count == 21)
-        #expect(found.first?.fact.repetition?.count == 30)
-    }
 }

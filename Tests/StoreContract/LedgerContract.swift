@@ -13,6 +13,10 @@ package enum LedgerContract {
             address: "192.0.2.1", method: "service/Method")
     }
 
+    private static func segment(_ number: UInt64, of server: String = "a") -> IssuanceSegment {
+        IssuanceSegment(server: server, number: number)
+    }
+
     private static func issued(_ seconds: TimeInterval, _ path: String = "/web") throws -> IssuanceRecord {
         var fact = IssuanceFact.issued(
             try Sample.id(path), expiresAt: Sample.start + 3600, limit: .entryExpiry)
@@ -32,16 +36,31 @@ package enum LedgerContract {
         StoreBehaviour("records come back newest first, with every field, also after reopening") { open in
             let (first, second) = (try issued(0.25), denied(1))
             let store = try await open()
-            try await store.append([first])
-            try await store.append([second])
+            try await store.append([first], of: segment(1))
+            try await store.append([second], of: segment(2))
             let found = try await open().issuances(IssuanceQuery())
             #expect(found.map(\.call) == [second.call, first.call])
             #expect(found.map(\.fact) == [second.fact, first.fact])
             #expect(found.map(\.number) == [2, 1])
         },
+        StoreBehaviour("a segment is taken once, however often it is offered, and each server counts its own") { open in
+            let store = try await open()
+            #expect(try await store.lastSegment(of: "a") == 0)
+            try await store.append([denied(1), denied(2)], of: segment(7))
+            try await store.append([denied(1), denied(2)], of: segment(7))
+            try await store.append([denied(3)], of: segment(6))
+            try await store.append([denied(4)], of: segment(7, of: "b"))
+            try await store.append([], of: segment(9))
+            let reopened = try await open()
+            #expect(try await reopened.issuances(IssuanceQuery()).map(\.call.requestID) == ["r4", "r2", "r1"])
+            #expect(try await reopened.lastSegment(of: "a") == 9)
+            #expect(try await reopened.lastSegment(of: "b") == 7)
+        },
         StoreBehaviour("every filter narrows, alone and together") { open in
             let store = try await open()
-            try await store.append([try issued(0), try issued(10, "/db"), denied(20), denied(30, principal: "uid:7")])
+            try await store.append(
+                [try issued(0), try issued(10, "/db"), denied(20), denied(30, principal: "uid:7")],
+                of: segment(1))
             func numbers(_ narrow: (inout IssuanceQuery) throws -> Void) async throws -> [Int64] {
                 var query = IssuanceQuery()
                 try narrow(&query)
@@ -63,13 +82,13 @@ package enum LedgerContract {
         StoreBehaviour("old records are dropped from the old end alone, so many at once") { open in
             let store = try await open()
             // The clock was set back before the third.
-            try await store.append([denied(100), denied(200), denied(50), denied(300)])
+            try await store.append([denied(100), denied(200), denied(50), denied(300)], of: segment(1))
             #expect(try await store.dropIssuances(before: Sample.start + 150, limit: 10) == 1)
             #expect(try await store.issuances(IssuanceQuery()).map(\.number) == [4, 3, 2])
             #expect(try await store.dropIssuances(before: Sample.start + 1000, limit: 2) == 2)
             #expect(try await store.dropIssuances(before: Sample.start + 1000, limit: 2) == 1)
             #expect(try await store.dropIssuances(before: Sample.start + 1000, limit: 2) == 0)
-            try await store.append([denied(400)])
+            try await store.append([denied(400)], of: segment(2))
             #expect(try await open().issuances(IssuanceQuery()).map(\.number) == [5], "numbers are never used twice")
         },
     ]

@@ -4,14 +4,25 @@ internal import Synchronization
 
 /// Records and approvals in memory.
 final class MemoryLedger: Sendable {
+    let segments = Mutex<[String: UInt64]>([:])
     let issuances = Mutex<(next: Int64, kept: [IssuanceRecord])>((1, []))
     let approvals = Mutex<[String: PendingApproval]>([:])
 }
 
 extension MemoryStore: IssuanceRecords {
-    package func append(_ records: [IssuanceRecord]) async throws(StoreError) {
+    package func lastSegment(of server: String) async throws(StoreError) -> UInt64 {
+        ledger.segments.withLock { $0[server] ?? 0 }
+    }
+
+    package func append(_ records: [IssuanceRecord], of segment: IssuanceSegment) async throws(StoreError) {
         await gate.pass()
         if let failure { throw failure }
+        let isNew = ledger.segments.withLock { segments in
+            guard segments[segment.server] ?? 0 < segment.number else { return false }
+            segments[segment.server] = segment.number
+            return true
+        }
+        guard isNew else { return }
         ledger.issuances.withLock { issuances in
             for record in records {
                 issuances.kept.append(IssuanceRecord(number: issuances.next, call: record.call, fact: record.fact))

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Foundation
 internal import GRPCCore
 internal import IssuerAPIProtos
+internal import Platform
 internal import SPIFFE
 internal import SwiftProtobuf
 
@@ -96,7 +97,7 @@ struct AuditCommand: AsyncParsableCommand {
         }
 
         private static func milliseconds(_ date: Date) -> Int64 {
-            Int64(exactly: (date.timeIntervalSince1970 * 1000).rounded()) ?? 0
+            date.unixMilliseconds
         }
     }
 }

@@ -1,5 +1,6 @@
 internal import Foundation
 package import IssuerAPIProtos
+internal import Platform
 internal import SPIFFE
 
 /// Shows the issuance record.
@@ -61,7 +62,7 @@ package enum AuditRendering {
     private static func time(_ issuance: Mintmark_V1_Issuance) -> String { instant(issuance.timeMs) }
 
     private static func instant(_ milliseconds: Int64) -> String {
-        Date(timeIntervalSince1970: TimeInterval(milliseconds) / 1000)
+        Date(unixMilliseconds: milliseconds)
             .formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
     }
 }

@@ -1,4 +1,5 @@
 package import Foundation
+internal import Platform
 package import SPIFFE
 
 /// What an issuer decided about one credential: who got what, by which rules, or why not.
@@ -21,7 +22,7 @@ package struct IssuanceRecord: Hashable, Sendable {
         package init(
             time: Date, requestID: String, callerClass: CallerClass, principal: String, address: String, method: String
         ) {
-            self.time = Date(timeIntervalSince1970: (time.timeIntervalSince1970 * 1000).rounded(.down) / 1000)
+            self.time = Date(unixMilliseconds: time.unixMilliseconds)
             (self.requestID, self.callerClass, self.principal) = (requestID, callerClass, principal)
             (self.address, self.method) = (address, method)
         }
@@ -66,7 +67,7 @@ package struct IssuanceFact: Hashable, Sendable {
 
         package init(count: Int64, first: Date) {
             self.count = count
-            self.first = Date(timeIntervalSince1970: (first.timeIntervalSince1970 * 1000).rounded(.down) / 1000)
+            self.first = Date(unixMilliseconds: first.unixMilliseconds)
         }
     }
 

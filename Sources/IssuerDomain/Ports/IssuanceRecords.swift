@@ -2,13 +2,22 @@ package import Foundation
 
 /// The durable record of issuance: only ever added to, and cut off at the old end.
 ///
-/// Batches arrive one at a time and in order, so that what is kept can be chained.
+/// Each server's segments arrive one at a time and in order, so that what is kept can be chained.
 package protocol IssuanceRecords: Sendable {
-    /// Adds records, all or none; durable on return.
+    /// Adds the records of a segment, all or none; durable on return.
     ///
-    /// - Parameter records: In order; their numbers count for nothing.
+    /// A segment whose number is not greater than the last of that server is dropped: it was taken before.
+    ///
+    /// - Parameters:
+    ///   - records: In order; their numbers count for nothing.
+    ///   - segment: What they are the whole of.
     /// - Throws: ``StoreError``.
-    func append(_ records: [IssuanceRecord]) async throws(StoreError)
+    func append(_ records: [IssuanceRecord], of segment: IssuanceSegment) async throws(StoreError)
+
+    /// The number of the last segment taken from a server; 0 when there is none.
+    ///
+    /// - Throws: ``StoreError``.
+    func lastSegment(of server: String) async throws(StoreError) -> UInt64
 
     /// Reads records, newest first.
     ///

@@ -9,6 +9,7 @@ internal import SwiftProtobuf
 struct AuditService: Mintmark_V1_Audit.SimpleServiceProtocol {
     let access: AccessControl
     let records: any IssuanceRecords
+    let book: IssuanceBook
 
     func query(
         request: Mintmark_V1_QueryIssuancesRequest, context: ServerContext
@@ -34,6 +35,8 @@ struct AuditService: Mintmark_V1_Audit.SimpleServiceProtocol {
             }
             query.before = number
         }
+        // Whoever asks sees all that was answered before.
+        try await book.deliver()
         let found = try await records.issuances(query)
         return .with {
             $0.issuances = found.map { Mintmark_V1_Issuance($0) }
@@ -47,7 +50,7 @@ struct AuditService: Mintmark_V1_Audit.SimpleServiceProtocol {
         guard (0..<253_402_300_800_000).contains(milliseconds) else {
             throw RPCError(code: .invalidArgument, message: "\(name) is not an instant before the year 10000")
         }
-        return Date(timeIntervalSince1970: TimeInterval(milliseconds) / 1000)
+        return Date(unixMilliseconds: milliseconds)
     }
 }
 
@@ -55,7 +58,7 @@ extension Mintmark_V1_Issuance {
     init(_ record: IssuanceRecord) {
         self = .with {
             $0.number = record.number
-            $0.timeMs = Int64((record.call.time.timeIntervalSince1970 * 1000).rounded())
+            $0.timeMs = record.call.time.unixMilliseconds
             $0.requestID = record.call.requestID
             $0.callerClass = record.call.callerClass.rawValue
             $0.principal = record.call.principal
@@ -74,7 +77,7 @@ extension Mintmark_V1_Issuance {
             $0.asked = record.fact.asked ?? ""
             guard let repetition = record.fact.repetition else { return }
             $0.repeats = repetition.count
-            $0.firstMs = Int64((repetition.first.timeIntervalSince1970 * 1000).rounded())
+            $0.firstMs = repetition.first.unixMilliseconds
         }
     }
 }

@@ -47,7 +47,7 @@ struct AccessGate: ServerInterceptor {
             caller = try await resolution.admit(rule, context, metadata: request.metadata, requestID: requestID)
         } catch {
             let principal = await refusedPrincipal(of: rule, context, metadata: request.metadata)
-            try await recordRefusal(error, of: rule, principal, context, requestID: requestID)
+            try recordRefusal(error, of: rule, principal, context, requestID: requestID)
             throw error
         }
         var (context, request) = (context, request)
@@ -55,7 +55,7 @@ struct AccessGate: ServerInterceptor {
         let recorder = rule.issues ? recorder(for: rule, caller, context) : nil
         if rule.budget == .attestation {
             do { try charge(1, rule, caller, context) } catch {
-                try await recorder?.fail(error)
+                try recorder?.fail(error)
                 throw error
             }
         }
@@ -83,13 +83,13 @@ struct AccessGate: ServerInterceptor {
                     }
                 }
             } catch {
-                try await recorder?.fail(error)
+                try recorder?.fail(error)
                 throw error
             }
         }
         var response = try await within { try await next(request, context) }
         switch response.accepted {
-        case .failure(let error): try await recorder?.fail(error)
+        case .failure(let error): try recorder?.fail(error)
         case .success(var contents):
             let producer = contents.producer
             contents.producer = { writer in
@@ -224,7 +224,7 @@ struct AccessGate: ServerInterceptor {
     /// Writes down that somebody asked for a credential who may not.
     private func recordRefusal(
         _ error: any Error, of rule: MethodRule, _ principal: Principal, _ context: ServerContext, requestID: String
-    ) async throws {
+    ) throws {
         logger.debug(
             "call refused",
             metadata: [
@@ -235,7 +235,7 @@ struct AccessGate: ServerInterceptor {
         let call = IssuanceRecord.Call(
             time: clock.now, requestID: requestID, callerClass: .any, principal: "\(principal)",
             address: address(of: context.transportSpecific as? Caller, context), method: rule.method)
-        try await book.append(
+        try book.append(
             [IssuanceRecord(call: call, fact: .denied(IssuanceRecorder.reason(of: error)))],
             from: source(of: principal, context), isStranger: true)
     }

@@ -25,7 +25,8 @@ struct Admission: Sendable {
     private let logger: Logger
 
     init(
-        _ settings: AccessSettings, store: any IssuanceRecords & ApprovalStore, entries: GuardedEntryStore,
+        _ settings: AccessSettings, store: any IssuanceRecords & ApprovalStore, book: IssuanceBook,
+        entries: GuardedEntryStore,
         agents: AgentRegistrar, isOfThisTier: @escaping @Sendable (VerifiedX509SVID) -> Bool, clock: any WallClock,
         files: any FileSystem, logger: Logger
     ) throws {
@@ -36,7 +37,7 @@ struct Admission: Sendable {
         let tokens =
             settings.tokenIssuers.isEmpty
             ? nil : TokenVerifier(settings.tokenIssuers, files: files, fetcher: AsyncHTTPFetcher())
-        book = IssuanceBook(store)
+        self.book = book
         budgets = CallBudgets(settings.limits)
         let gate = AccessGate(
             resolution: CallerResolution(
@@ -50,7 +51,7 @@ struct Admission: Sendable {
     /// What the server serves beside its own business.
     func services(_ access: AccessControl) -> [any RegistrableRPCService] {
         [
-            AuditService(access: access, records: store),
+            AuditService(access: access, records: store, book: book),
             ApprovalService(access: access, desk: desk, policy: settings.policy, clock: clock, logger: logger),
             LimitsService(access: access, budgets: budgets),
             LoggerService(access: access, threshold: settings.logThreshold, logger: logger),
@@ -61,7 +62,7 @@ struct Admission: Sendable {
     /// Writes down what was counted, and drops what is older than it has to be.
     func tend() async throws {
         try await desk.tend(now: clock.now)
-        try await book.settle(now: clock.now)
+        try book.settle(now: clock.now)
         let end = clock.now - settings.auditRetention.timeInterval
         var total = 0
         while true {
@@ -75,10 +76,16 @@ struct Admission: Sendable {
         logger.info("old issuance records dropped", metadata: ["count": "\(total)"])
     }
 
+    /// Hands records over to the store as they come, until cancelled.
+    func keepRecords() async throws { try await book.follow(clock: clock, logger: logger) }
+
     /// Writes down what was counted so far: nobody calls any more.
     func end() async {
-        do throws(StoreError) { try await book.settle(now: clock.now, isEnding: true) } catch {
-            logger.error("refusals that were counted are not on record", metadata: ["error": "\(error)"])
+        do throws(StoreError) {
+            try book.settle(now: clock.now, isEnding: true)
+            try await book.deliver()
+        } catch {
+            logger.error("issuance records wait for the next start", metadata: ["error": "\(error)"])
         }
     }
 }

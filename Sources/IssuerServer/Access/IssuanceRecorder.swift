@@ -30,14 +30,14 @@ final class IssuanceRecorder: Sendable {
     /// Writes down what was noted, so that the message that tells of it may leave.
     ///
     /// - Throws: `RPCError` Unavailable when it cannot be written: what is not recorded is not handed out.
-    func flush(before message: Any) async throws(RPCError) {
+    func flush(before message: Any) throws(RPCError) {
         let facts = trail.take()
-        try await append(facts)
+        try append(facts)
         if !facts.isEmpty, let type = attestation.withLock({ $0 }) { counters.attested(type, .issued) }
     }
 
     /// Writes down that the call failed; once, however often it is told.
-    func fail(_ error: any Error) async throws(RPCError) {
+    func fail(_ error: any Error) throws(RPCError) {
         let isFirst = hasFailed.withLock { hasFailed in
             defer { hasFailed = true }
             return !hasFailed
@@ -51,7 +51,7 @@ final class IssuanceRecorder: Sendable {
             if let message = asked.withLock({ $0 }) { CallMeter.describe(message, in: &fact) }
             facts.append(fact)
         }
-        try await append(facts)
+        try append(facts)
     }
 
     /// An error as the caller reads it.
@@ -64,11 +64,11 @@ final class IssuanceRecorder: Sendable {
         }
     }
 
-    private func append(_ facts: [IssuanceFact]) async throws(RPCError) {
+    private func append(_ facts: [IssuanceFact]) throws(RPCError) {
         guard !facts.isEmpty else { return }
         let asked = asked.withLock { $0 }.flatMap { CallMeter.words(for: $0) }
         do throws(StoreError) {
-            try await book.append(
+            try book.append(
                 facts.map { fact in
                     var fact = fact
                     fact.asked = fact.asked ?? asked
@@ -89,7 +89,7 @@ struct RecordingWriter<Element: Sendable>: RPCWriterProtocol {
     init(_ base: RPCWriter<Element>, _ recorder: IssuanceRecorder) { (self.base, self.recorder) = (base, recorder) }
 
     func write(_ element: Element) async throws {
-        try await recorder.flush(before: element)
+        try recorder.flush(before: element)
         try await base.write(element)
     }
 

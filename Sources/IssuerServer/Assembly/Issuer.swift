@@ -11,6 +11,7 @@ package import Logging
 internal import NodeAttestation
 internal import NIOCore
 internal import OutboundHTTP
+internal import RecordSpool
 package import Platform
 package import SPIFFE
 internal import SQLiteStore
@@ -86,8 +87,12 @@ package struct Issuer: Sendable {
                 issuer: svids, store: store,
                 mark: SecurityMarkFile(path: configuration.securityMarkPath, files: files), logger: logger)
             serverSVID = try ServerSVID(issuer: svids, now: clock.now, using: SystemEntropy())
+            let spool = try FileIssuanceSpool(
+                folder: configuration.spoolFolder, after: try await store.lastSegment(of: "\(server)"), logger: logger)
             admission = try Admission(
-                configuration.access, store: store, entries: guardedEntries, agents: agents,
+                configuration.access, store: store,
+                book: IssuanceBook(spool: spool, records: store, server: "\(server)"), entries: guardedEntries,
+                agents: agents,
                 isOfThisTier: { [authorities] in authorities.snapshot.isOfThisTier($0) }, clock: clock, files: files,
                 logger: logger)
         } catch {
@@ -190,6 +195,7 @@ package struct Issuer: Sendable {
                     throw error
                 }
             },
+            LoopService { [admission] in try await admission.keepRecords() },
             LoopService { [bundleFollower] in try await bundleFollower.run() },
             LoopService {
                 await authorities.followUpstream(clock: clock, using: SystemEntropy(), logger: logger)

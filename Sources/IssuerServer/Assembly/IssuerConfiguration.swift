@@ -33,6 +33,8 @@ package struct IssuerConfiguration: Sendable {
     package var attestationPatience = Duration.seconds(45)
     /// Where the store's security revision is noted; beside the store unless said otherwise.
     package var securityMarkPath: String
+    /// Where records of issuance wait for the database.
+    package var spoolFolder: String
     /// Whose files say what entries there are; nil for none.
     package var entriesFolder: String?
     /// Under which agent their entries stand that name no parent; nil for none but the one in this process.
@@ -55,6 +57,7 @@ package struct IssuerConfiguration: Sendable {
         self.trustDomain = trustDomain
         self.databasePath = databasePath
         securityMarkPath = "\(databasePath)-mark"
+        spoolFolder = "\(databasePath)-records"
         self.keyFolder = keyFolder
         self.serverIDPath = serverIDPath
         self.adminSocket = adminSocket

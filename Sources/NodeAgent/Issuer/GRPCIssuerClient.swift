@@ -285,7 +285,7 @@ package final class GRPCIssuerClient<Transport: ClientTransport>: IssuerClient {
             $0.incidents = batch.incidents.map { numbered in
                 .with {
                     $0.number = numbered.number
-                    $0.atMs = Int64(exactly: (numbered.incident.at.timeIntervalSince1970 * 1000).rounded()) ?? 0
+                    $0.atMs = numbered.incident.at.unixMilliseconds
                     $0.kind = numbered.incident.kind
                     $0.detail = numbered.incident.detail
                     $0.instance = numbered.incident.instance
