@@ -143,8 +143,13 @@ let package = Package(
         .target(name: "LinuxKernel", dependencies: ["CLinuxKernel", "Platform"], swiftSettings: strict),
 
         // The workload socket's own server.
+        .target(name: "GRPCWire", swiftSettings: strict),
         .target(
-            name: "WorkloadSocket", dependencies: ["LinuxKernel", "Platform", logging], swiftSettings: strict),
+            name: "WorkloadSocket", dependencies: ["GRPCWire", "LinuxKernel", "Platform", logging],
+            swiftSettings: strict),
+        .target(
+            name: "LocalGRPC", dependencies: ["GRPCConnections", "GRPCWire", grpcCore, nioCore, nioPosix],
+            swiftSettings: strict),
 
         // Domains.
         .target(
@@ -209,7 +214,7 @@ let package = Package(
             dependencies: [
                 "IssuerDomain", "SQLiteStore", "RecordSpool", "KeyStore", "NodeAttestation", "OutboundHTTP",
                 "IssuerAPIProtos", "UpstreamAuthorities", "Bootstrap",
-                "GRPCConnections", "SPIFFE",
+                "GRPCConnections", "LocalGRPC", "SPIFFE",
                 "Platform", "LinuxKernel", "WorkloadIdentity", asn1, certificates, crypto, grpcCore, grpcHTTP2,
                 grpcInProcess, grpcProtobuf, lifecycle,
                 logging, nioCore, protobuf,
@@ -217,8 +222,9 @@ let package = Package(
         .target(
             name: "NodeAgent",
             dependencies: [
-                "AgentDomain", "NodeAttestation", "WorkloadAttestation", "WorkloadSocket", "WorkloadAPIProtos",
-                "IssuerAPIProtos", "HealthProtos", "Bootstrap", "SPIFFE", "Platform", "LinuxKernel", asn1, certificates,
+                "AgentDomain", "NodeAttestation", "WorkloadAttestation", "WorkloadSocket", "GRPCWire",
+                "WorkloadAPIProtos", "IssuerAPIProtos", "HealthProtos", "Bootstrap", "SPIFFE", "Platform",
+                "LinuxKernel", asn1, certificates,
                 crypto, cryptoExtras, grpcCore,
                 grpcHTTP2, grpcProtobuf,
                 lifecycle,
@@ -277,7 +283,7 @@ let package = Package(
             path: "Tests/StoreContract", swiftSettings: strict),
         // Compiled here so that it cannot fall behind; run by Tests/Fuzz/run, which compiles it once more.
         .target(
-            name: "FuzzTargets", dependencies: ["LinuxKernel", "SPIFFE", "WorkloadSocket", asn1, certificates, crypto],
+            name: "FuzzTargets", dependencies: ["LinuxKernel", "SPIFFE", "GRPCWire", asn1, certificates, crypto],
             path: "Tests/Fuzz/Targets",
             swiftSettings: strict),
         .testTarget(
@@ -312,6 +318,10 @@ let package = Package(
                 crypto, grpcCore, grpcHTTP2, logging, nioCore, protobuf,
             ], swiftSettings: strict),
         .testTarget(
+            name: "LocalGRPCTests",
+            dependencies: ["LocalGRPC", "GRPCConnections", "TestSupport", grpcCore, grpcHTTP2, nioCore],
+            swiftSettings: strict),
+        .testTarget(
             name: "VerifyServerTests",
             dependencies: [
                 "VerifyServer", "Platform", "SPIFFE", "TestSupport", "WorkloadIdentity", certificates, crypto,
@@ -320,7 +330,8 @@ let package = Package(
         .testTarget(name: "PlatformTests", dependencies: ["Platform", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "LinuxKernelTests", dependencies: ["LinuxKernel", "Platform"], swiftSettings: strict),
         .testTarget(
-            name: "WorkloadSocketTests", dependencies: ["WorkloadSocket", "LinuxKernel", "Platform", logging],
+            name: "WorkloadSocketTests",
+            dependencies: ["WorkloadSocket", "GRPCWire", "LinuxKernel", "Platform", logging],
             swiftSettings: strict),
         .testTarget(
             name: "IssuerDomainTests",
@@ -381,7 +392,8 @@ let package = Package(
         .testTarget(
             name: "NodeAgentTests",
             dependencies: [
-                "NodeAgent", "AgentDomain", "WorkloadAttestation", "WorkloadSocket", "WorkloadAPIProtos", "Bootstrap",
+                "NodeAgent", "AgentDomain", "WorkloadAttestation", "WorkloadSocket", "GRPCWire", "WorkloadAPIProtos",
+                "Bootstrap",
                 "IssuerAPIProtos", "LinuxKernel", "NodeAttestation", "Platform", "SPIFFE", "TestSupport", certificates,
                 grpcCore,
                 grpcInProcess, grpcProtobuf, logging, protobuf,

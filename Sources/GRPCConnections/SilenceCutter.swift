@@ -1,12 +1,12 @@
-internal import NIOCore
+package import NIOCore
 
 /// Closes connections of peers that say nothing.
 ///
 /// A live HTTP/2 peer answers keepalive pings, so a quiet stream outlives any limit above the ping interval; a peer
 /// that is gone, or never meant to speak, is cut. (gRPC's own limits only ask such a peer to leave, and wait.)
-final class SilenceCutter: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-    typealias InboundOut = ByteBuffer
+package final class SilenceCutter: ChannelInboundHandler {
+    package typealias InboundIn = ByteBuffer
+    package typealias InboundOut = ByteBuffer
 
     private let opening: TimeAmount
     private let later: TimeAmount
@@ -18,18 +18,18 @@ final class SilenceCutter: ChannelInboundHandler {
     /// - Parameters:
     ///   - opening: How long a peer may take to say its first word.
     ///   - later: How long it may be silent after that.
-    init(opening: TimeAmount, later: TimeAmount) { (self.opening, self.later) = (opening, later) }
+    package init(opening: TimeAmount, later: TimeAmount) { (self.opening, self.later) = (opening, later) }
 
-    func handlerAdded(context: ChannelHandlerContext) { schedule(in: opening, context: context) }
+    package func handlerAdded(context: ChannelHandlerContext) { schedule(in: opening, context: context) }
 
-    func handlerRemoved(context: ChannelHandlerContext) { check?.cancel() }
+    package func handlerRemoved(context: ChannelHandlerContext) { check?.cancel() }
 
-    func channelInactive(context: ChannelHandlerContext) {
+    package func channelInactive(context: ChannelHandlerContext) {
         check?.cancel()
         context.fireChannelInactive()
     }
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         lastRead = .now()
         context.fireChannelRead(data)
     }

@@ -1,8 +1,8 @@
 import GRPCCore
 import GRPCProtobuf
+import GRPCWire
 import NodeAgent
 import Testing
-import WorkloadSocket
 
 @Suite("What a refused caller is told")
 struct CallRefusalTests {

@@ -1,3 +1,4 @@
+import GRPCWire
 import NodeAgent
 import Synchronization
 import Testing

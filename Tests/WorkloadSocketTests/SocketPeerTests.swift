@@ -1,3 +1,4 @@
+import GRPCWire
 import LinuxKernel
 import Testing
 import WorkloadSocket

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import GRPCWire
 import LinuxKernel
 import Platform
 import Synchronization

@@ -18,14 +18,17 @@ extension ConnectionAwareTransport {
     ) {
         self.init(
             endpoint: endpoint.connections, limits: limits, security: security,
-            explain: { error in
-                if let failure = error as? Failure { return failure }
-                let reason =
-                    (error as? IOError).map { String(cString: strerror($0.errnoCode)).lowercased() } ?? "\(error)"
-                return Failure(
-                    .cannotCreate, "cannot listen on \(endpoint): \(reason)",
-                    hint: "stop whatever uses it, or choose another address")
-            },
-            accept: accept)
+            explain: { endpoint.failure(for: $0) }, accept: accept)
+    }
+}
+
+extension ListeningEndpoint {
+    /// Why a server cannot listen, for people.
+    package func failure(for error: any Error) -> Failure {
+        if let failure = error as? Failure { return failure }
+        let reason = (error as? IOError).map { String(cString: strerror($0.errnoCode)).lowercased() } ?? "\(error)"
+        return Failure(
+            .cannotCreate, "cannot listen on \(self): \(reason)",
+            hint: "stop whatever uses it, or choose another address")
     }
 }

@@ -7,6 +7,7 @@ internal import GRPCNIOTransportHTTP2Posix
 internal import IssuerDomain
 internal import KeyStore
 internal import LinuxKernel
+internal import LocalGRPC
 package import Logging
 internal import NodeAttestation
 internal import NIOCore
@@ -39,7 +40,7 @@ package struct Issuer: Sendable {
     private let serverSVID: ServerSVID
     private let admission: Admission
     private let tcp: ConnectionAwareTransport<TLSCaller>?
-    private let local: ConnectionAwareTransport<LocalCaller>
+    private let local: LocalTransport<LocalCaller>
 
     /// Opens the store and the keys, makes the first authorities where there are none, and claims the sockets.
     ///
@@ -121,10 +122,12 @@ package struct Issuer: Sendable {
                 "default_min_assurance is below 2",
                 metadata: ["warning": "an entry without --min-assurance \(EntryWarning.attacks)"])
         }
-        local = ConnectionAwareTransport(
-            endpoint: .unix(
-                configuration.adminSocket, mode: configuration.access.socketMode,
-                group: configuration.access.socketGroup), limits: .issuer, security: .none
+        let (socket, access) = (configuration.adminSocket, configuration.access)
+        let endpoint = ListeningEndpoint.unix(socket, mode: access.socketMode, group: access.socketGroup)
+        local = LocalTransport(
+            path: socket.staging,
+            publish: { try socket.publish(mode: access.socketMode, group: access.socketGroup) },
+            limits: .issuer, explain: { endpoint.failure(for: $0) }
         ) { channel in
             PeerCredentialsReader.read(from: channel).map { LocalCaller(credentials: $0) }
         }
@@ -171,7 +174,7 @@ package struct Issuer: Sendable {
     package var bundle: TrustBundle { authorities.snapshot.bundle }
 
     /// Waits until admins can connect.
-    package func waitUntilListening() async -> Bool { await local.listeningAddress != nil }
+    package func waitUntilListening() async -> Bool { await local.waitUntilListening() }
 
     /// What has to run for this issuer to work.
     ///

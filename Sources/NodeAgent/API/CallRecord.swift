@@ -1,4 +1,5 @@
 internal import AgentDomain
+internal import GRPCWire
 internal import Synchronization
 internal import WorkloadAttestation
 internal import WorkloadSocket

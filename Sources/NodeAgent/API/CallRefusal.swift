@@ -1,7 +1,7 @@
 internal import GRPCCore
 internal import GRPCProtobuf
+package import GRPCWire
 internal import SwiftProtobuf
-package import WorkloadSocket
 
 /// Why a caller gets nothing: a class that is safe to show, never what other entries ask for.
 ///

@@ -1,6 +1,6 @@
+internal import GRPCWire
 internal import HealthProtos
 internal import SwiftProtobuf
-internal import WorkloadSocket
 
 /// The messages of `grpc.health.v1.Health`, serialised.
 enum HealthMessages {

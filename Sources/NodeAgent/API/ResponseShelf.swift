@@ -1,6 +1,6 @@
 internal import AgentDomain
+package import GRPCWire
 internal import Synchronization
-package import WorkloadSocket
 
 /// Messages that many callers get alike, made once for each view of the state.
 package final class ResponseShelf: Sendable {

@@ -1,4 +1,4 @@
-package import WorkloadSocket
+package import GRPCWire
 
 /// Every call that the agent's own server answers, in the order of its method table.
 package enum ServedMethod: Sendable {

@@ -1,10 +1,10 @@
+internal import GRPCWire
 internal import Platform
 internal import AgentDomain
 internal import Foundation
 internal import SPIFFE
 internal import SwiftProtobuf
 internal import WorkloadAPIProtos
-internal import WorkloadSocket
 
 /// The messages of the SPIFFE Workload API, serialised.
 enum WorkloadMessages {

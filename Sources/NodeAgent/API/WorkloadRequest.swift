@@ -1,8 +1,8 @@
+package import GRPCWire
 package import SPIFFE
 package import AgentDomain
 internal import SwiftProtobuf
 internal import WorkloadAPIProtos
-package import WorkloadSocket
 
 /// A request to the SPIFFE Workload API, read and judged before anything is done for it.
 package enum WorkloadRequest: Sendable {

@@ -1,3 +1,4 @@
+internal import GRPCWire
 internal import AgentDomain
 internal import Bootstrap
 internal import Foundation

@@ -1,11 +1,11 @@
 internal import AgentDomain
 internal import Crypto
 internal import Foundation
+internal import GRPCWire
 internal import Logging
 internal import Platform
 internal import SPIFFE
 internal import Synchronization
-internal import WorkloadSocket
 internal import X509
 
 /// Gets SVIDs from the issuer, ahead of demand or on it, and keeps them in the agent's state.

@@ -1,11 +1,11 @@
 internal import AgentDomain
+internal import GRPCWire
 internal import LinuxKernel
 internal import Platform
 internal import SPIFFE
 internal import SwiftProtobuf
 internal import WorkloadAPIProtos
 internal import WorkloadAttestation
-internal import WorkloadSocket
 
 /// `mintmark.v1.Attestation`: answers about the processes of this machine.
 final class AttestationQuestions: Sendable {

@@ -1,9 +1,9 @@
 internal import AgentDomain
 internal import Dispatch
+internal import GRPCWire
 package import LinuxKernel
 internal import Synchronization
 internal import WorkloadAttestation
-internal import WorkloadSocket
 
 /// Looks at processes that somebody asks about, as if they had connected just now.
 final class ProcessExaminer: Sendable {

@@ -1,3 +1,5 @@
+package import GRPCWire
+
 /// What has happened since the start.
 package struct SocketCounters: Sendable {
     /// Why a connection was not taken.

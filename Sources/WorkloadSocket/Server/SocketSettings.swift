@@ -1,3 +1,5 @@
+package import GRPCWire
+
 /// Bounds of the server, which are per user where users could take from each other.
 package struct SocketSettings: Sendable {
     /// Threads that serve; more than cores, because handlers may block.

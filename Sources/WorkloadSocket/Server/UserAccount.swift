@@ -1,3 +1,4 @@
+internal import GRPCWire
 internal import Synchronization
 
 /// What one user's processes hold of what all share.

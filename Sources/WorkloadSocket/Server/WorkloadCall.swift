@@ -1,3 +1,4 @@
+package import GRPCWire
 internal import Synchronization
 
 /// One call.

@@ -1,3 +1,4 @@
+internal import GRPCWire
 internal import LinuxKernel
 internal import Synchronization
 
@@ -115,6 +116,8 @@ extension WorkloadConnection {
             state.calls.append(Record(call: call))
             state.callBytes += call.size
             if let deadline = call.deadline { lower(deadline) }
+        // No method of the workload socket takes more than one message.
+        case .message, .ended: break
         case .refused(let method, let code): server.count(method, code)
         case .cancelled(let stream):
             guard let index = state.calls.firstIndex(where: { $0.call.stream == stream }) else { return }

@@ -1,3 +1,4 @@
+internal import GRPCWire
 internal import LinuxKernel
 internal import Synchronization
 

@@ -1,5 +1,6 @@
 internal import Foundation
 internal import Glibc
+package import GRPCWire
 package import LinuxKernel
 package import Logging
 package import Platform

@@ -1,4 +1,4 @@
-internal import WorkloadSocket
+internal import GRPCWire
 
 /// Header blocks of one connection: each is a byte that says its length, and as many bytes.
 enum HPACKTarget {

@@ -1,4 +1,4 @@
-internal import WorkloadSocket
+internal import GRPCWire
 
 /// What a client sends on one connection: a byte that says how it comes in pieces, and the bytes.
 enum HTTP2Target {
@@ -29,13 +29,17 @@ enum HTTP2Target {
     /// One server's side, and what came of it.
     private struct Reading {
         static let table = MethodTable(
-            [.init("/t.T/Unary"), .init("/t.T/Watch", isStreaming: true)], metadata: ["workload.spiffe.io"])
+            [
+                .init("/t.T/Unary"), .init("/t.T/Watch", isStreaming: true),
+                .init("/t.T/Chat", isStreaming: true, sendsMany: true),
+            ], metadata: ["workload.spiffe.io"])
         static let now = SuspendingClock().now
 
         var http2 = HTTP2Connection(table: table)
         var output: [UInt8] = []
         var story: [String] = []
-        var calls: [(stream: UInt32, message: [UInt8])] = []
+        /// What was given out of each open call, with its prefixes.
+        var calls: [(stream: UInt32, body: [UInt8], sendsMany: Bool, hasEnded: Bool)] = []
         var isOver = false
 
         mutating func take(_ bytes: [UInt8]) {
@@ -49,7 +53,19 @@ enum HTTP2Target {
                 switch event {
                 case .call(let stream, let call):
                     claim(!calls.contains { $0.stream == stream }, "calls are new")
-                    calls.append((stream, call.message))
+                    let sendsMany = Self.table.methods[call.method].sendsMany
+                    claim(!sendsMany || call.message.isEmpty, "messages come after the head")
+                    calls.append((stream, sendsMany ? [] : Self.framed(call.message), sendsMany, !sendsMany))
+                case .message(let stream, let message):
+                    let index = calls.firstIndex { $0.stream == stream && $0.sendsMany && !$0.hasEnded }
+                    claim(index != nil, "a message is of a call that takes more")
+                    if let index { calls[index].body += Self.framed(message) }
+                    // As a handler would that is done with every other one.
+                    if message.count.isMultiple(of: 2) { http2.take(message.count + 5, on: stream) }
+                case .ended(let stream):
+                    let index = calls.firstIndex { $0.stream == stream && $0.sendsMany && !$0.hasEnded }
+                    claim(index != nil, "what ends has not ended before")
+                    if let index { calls[index].hasEnded = true }
                 case .cancelled(let stream):
                     claim(calls.contains { $0.stream == stream }, "only a call is cancelled")
                     calls.removeAll { $0.stream == stream }
@@ -60,9 +76,13 @@ enum HTTP2Target {
             claim(calls.count <= 100, "calls are bounded")
         }
 
+        private static func framed(_ message: [UInt8]) -> [UInt8] {
+            [0] + [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: message.count >> $0) } + message
+        }
+
         mutating func answer() {
             for call in calls {
-                let isOpen = http2.send(call.message, on: call.stream)
+                let isOpen = http2.send(call.body, on: call.stream)
                 let isFinished = http2.finish(CallStatus(.ok), on: call.stream)
                 claim(isOpen == (http2.fault == nil) && isFinished == isOpen, "an open call takes an answer")
             }
@@ -77,8 +97,8 @@ enum HTTP2Target {
             for call in calls {
                 let body = asked.data[call.stream] ?? []
                 claim(
-                    body.count == call.message.count + 5 && body.dropFirst(5).elementsEqual(call.message),
-                    "a message is what was sent")
+                    call.sendsMany && !call.hasEnded ? body.starts(with: call.body) : body == call.body,
+                    "messages are what was sent")
             }
             let sent = said.data.values.reduce(0) { $0 + $1.count }
             claim(sent <= 65535 + asked.window, "the peer's window is kept to")

@@ -1,3 +1,4 @@
+import GRPCWire
 import WorkloadSocket
 
 /// HTTP/2 as a test client writes and reads it, written a second time.

@@ -4,6 +4,10 @@ struct HTTP2Stream: Sendable {
     let began: SuspendingClock.Instant
     /// Until the request is given out.
     var head: RequestHead?
+    /// Whether messages are given out one by one.
+    var takesMany = false
+    /// Bytes of messages that were given out and not used up.
+    var untaken = 0
     /// The message with its prefix, as far as it has come.
     var body: [UInt8] = []
     /// Whether the peer has said its last.
@@ -28,7 +32,7 @@ struct HTTP2Stream: Sendable {
     }
 
     /// Whether the request has been given out as a call.
-    var isGivenOut: Bool { isRemoteClosed && head == nil }
+    var isGivenOut: Bool { head == nil && (takesMany || isRemoteClosed) }
 
     var queued: Int { queue.count - queueStart }
 }

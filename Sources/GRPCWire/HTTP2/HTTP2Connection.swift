@@ -7,7 +7,13 @@ package struct HTTP2Connection: Sendable {
     /// What the bytes brought.
     package enum Event: Sendable {
         /// A whole request; answer it with ``send(_:on:)`` and ``finish(_:on:)``.
+        ///
+        /// Of a method that takes many messages it is the head alone, without a message.
         case call(stream: UInt32, IncomingCall)
+        /// The next message of a call that takes many; say so with ``take(_:on:)`` once it is used up.
+        case message(stream: UInt32, [UInt8])
+        /// The last message of a call that takes many has come.
+        case ended(stream: UInt32)
         /// A request that was answered right away.
         case refused(method: Int?, CallStatus.Code)
         /// The peer wants no more of a call that was given out before.

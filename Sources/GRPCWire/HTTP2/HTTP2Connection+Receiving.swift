@@ -60,8 +60,7 @@ extension HTTP2Connection {
 
     /// Resets a stream, and says so if its call was given out.
     mutating func reset(_ stream: UInt32, _ code: HTTP2ErrorCode, _ events: inout [Event]) {
-        output.appendFrame(.resetStream, stream: stream, length: 4)
-        output.appendNumber(code.rawValue)
+        appendReset(stream: stream, code)
         guard let position = position(of: stream) else { return }
         if streams[position].isGivenOut { events.append(.cancelled(stream: stream)) }
         close(at: position)
@@ -107,16 +106,66 @@ extension HTTP2Connection {
         streams[position].consumed += payload.count
         streams[position].body.append(copying: bytes, content)
         unfinishedBytes += content.count
+        if streams[position].takesMany { return takeMessages(at: position, isLast: head.has(.endStream), &events) }
         if let refusal = judgeBody(streams[position].body) { return refuse(at: position, refusal, &events) }
         guard unfinishedBytes <= limits.unfinishedRequests else {
             return refuse(at: position, CallStatus(.resourceExhausted, "too much is unfinished"), &events)
         }
         if head.has(.endStream) { return giveOut(at: position, &events) }
-        if streams[position].consumed >= Self.defaultWindow / 2 {
-            appendWindowUpdate(stream: head.stream, streams[position].consumed)
-            streams[position].receiveWindow += streams[position].consumed
-            streams[position].consumed = 0
+        giveBackWindow(at: position)
+    }
+
+    /// Gives out what is whole of a call that takes many messages.
+    private mutating func takeMessages(at position: Int, isLast: Bool, _ events: inout [Event]) {
+        let (id, body) = (streams[position].id, streams[position].body)
+        streams[position].isRemoteClosed = isLast
+        var next = 0
+        while body.count - next >= 5 {
+            guard body[next] == 0 else {
+                return cutOff(
+                    at: position, CallStatus(.internal, "the message is compressed, but no encoding was named"), &events
+                )
+            }
+            let length = Int(body.span.number(at: next + 1))
+            guard length <= limits.message else { return cutOff(at: position, tooLarge, &events) }
+            guard body.count - next - 5 >= length else { break }
+            events.append(.message(stream: id, Array(body[(next + 5)..<(next + 5 + length)])))
+            streams[position].untaken += length + 5
+            next += length + 5
         }
+        if next > 0 {
+            streams[position].body.removeFirst(next)
+            unfinishedBytes -= next
+            idleFrames.earn(1)
+        }
+        guard unfinishedBytes <= limits.unfinishedRequests else {
+            return cutOff(at: position, CallStatus(.resourceExhausted, "too much is unfinished"), &events)
+        }
+        guard isLast else { return giveBackWindow(at: position) }
+        guard next == body.count else {
+            return cutOff(at: position, CallStatus(.internal, "the request ends within a message"), &events)
+        }
+        events.append(.ended(stream: id))
+    }
+
+    private var tooLarge: CallStatus {
+        CallStatus(.resourceExhausted, "the message is larger than \(limits.message) bytes")
+    }
+
+    /// Lets the peer send more on a stream, unless what it has sent so far is not used up.
+    mutating func giveBackWindow(at position: Int) {
+        guard streams[position].consumed >= Self.defaultWindow / 2, streams[position].untaken < Self.defaultWindow / 2
+        else { return }
+        appendWindowUpdate(stream: streams[position].id, streams[position].consumed)
+        streams[position].receiveWindow += streams[position].consumed
+        streams[position].consumed = 0
+    }
+
+    /// Ends a call that was given out for what its request has become.
+    private mutating func cutOff(at position: Int, _ status: CallStatus, _ events: inout [Event]) {
+        events.append(.cancelled(stream: streams[position].id))
+        let trailers = ResponseHead.trailers(status)
+        endEarly(at: position, streams[position].hasSentHeaders ? trailers : ResponseHead.headers + trailers)
     }
 
     /// What is wrong with a message as far as it has come.
@@ -124,9 +173,7 @@ extension HTTP2Connection {
         guard body.count >= 5 else { return nil }
         guard body[0] == 0 else { return CallStatus(.internal, "the message is compressed, but no encoding was named") }
         let length = Int(body.span.number(at: 1))
-        guard length <= limits.message else {
-            return CallStatus(.resourceExhausted, "the message is larger than \(limits.message) bytes")
-        }
+        guard length <= limits.message else { return tooLarge }
         guard body.count <= 5 + length else { return CallStatus(.internal, "there is more than one message") }
         return nil
     }
@@ -159,8 +206,7 @@ extension HTTP2Connection {
         appendHeaders(stream: stream, block, endsStream: true)
         close(at: position)
         guard !isComplete else { return }
-        output.appendFrame(.resetStream, stream: stream, length: 4)
-        output.appendNumber(HTTP2ErrorCode.noError.rawValue)
+        appendReset(stream: stream, .noError)
     }
 
     // MARK: HEADERS
@@ -219,6 +265,7 @@ extension HTTP2Connection {
             guard endsStream, !streams[position].isRemoteClosed else {
                 return reset(stream, streams[position].isRemoteClosed ? .streamClosed : .protocolError, &events)
             }
+            if streams[position].takesMany { return takeMessages(at: position, isLast: true, &events) }
             return giveOut(at: position, &events)
         }
         lastStream = stream
@@ -250,12 +297,28 @@ extension HTTP2Connection {
         case .badTimeout: return refuse(at: position, CallStatus(.internal, "grpc-timeout is malformed"), &events)
         case nil: break
         }
-        guard request.method != nil else {
+        guard let method = request.method else {
             return refuse(at: position, CallStatus(.unimplemented, "there is no such method"), &events)
         }
+        if table.methods[method].sendsMany { return begin(request, of: method, at: position, &events) }
         if streams[position].isRemoteClosed {
             refuse(at: position, CallStatus(.internal, "the request has no message"), &events)
         }
+    }
+
+    /// Makes a call of a request whose messages are still to come.
+    private mutating func begin(
+        _ request: RequestHead, of method: Int, at position: Int, _ events: inout [Event]
+    ) {
+        streams[position].head = nil
+        streams[position].takesMany = true
+        idleFrames.earn(4)
+        let stream = streams[position].id
+        events.append(
+            .call(
+                stream: stream,
+                IncomingCall(method: method, message: [], timeout: request.timeout, metadata: request.metadata)))
+        if streams[position].isRemoteClosed { events.append(.ended(stream: stream)) }
     }
 
     // MARK: Control frames

@@ -5,8 +5,12 @@ package struct MethodTable: Sendable {
         package let path: String
         /// Whether messages may be sent as long as the call is open; ``WorkloadConnection/poke()`` is about these only.
         package let isStreaming: Bool
+        /// Whether the request is any number of messages, which are given out one by one; otherwise it is exactly one.
+        package let sendsMany: Bool
 
-        package init(_ path: String, isStreaming: Bool = false) { (self.path, self.isStreaming) = (path, isStreaming) }
+        package init(_ path: String, isStreaming: Bool = false, sendsMany: Bool = false) {
+            (self.path, self.isStreaming, self.sendsMany) = (path, isStreaming, sendsMany)
+        }
     }
 
     package let methods: [Method]

@@ -8,10 +8,7 @@ extension HTTP2Connection {
     @discardableResult
     package mutating func send(_ message: [UInt8], on stream: UInt32) -> Bool {
         guard let position = openPosition(stream) else { return false }
-        if !streams[position].hasSentHeaders {
-            streams[position].hasSentHeaders = true
-            appendHeaders(stream: stream, ResponseHead.headers, endsStream: false)
-        }
+        begin([], at: position)
         streams[position].queue.append(0)
         streams[position].queue.appendNumber(UInt32(clamping: message.count))
         streams[position].queue += message
@@ -21,13 +18,47 @@ extension HTTP2Connection {
         return true
     }
 
+    /// Sends the head of the answer, unless something was sent before.
+    ///
+    /// - Parameters:
+    ///   - fields: Added to it.
+    ///   - stream: Of a call that was given out.
+    package mutating func begin(_ fields: [ResponseField], on stream: UInt32) {
+        guard let position = openPosition(stream) else { return }
+        begin(fields, at: position)
+    }
+
+    private mutating func begin(_ fields: [ResponseField], at position: Int) {
+        guard !streams[position].hasSentHeaders else { return }
+        streams[position].hasSentHeaders = true
+        appendHeaders(
+            stream: streams[position].id, ResponseHead.headers + ResponseHead.block(fields), endsStream: false)
+    }
+
+    /// Says that so many bytes of messages, with their prefixes, are used up on a stream that takes many.
+    package mutating func take(_ count: Int, on stream: UInt32) {
+        guard fault == nil, let position = position(of: stream), !streams[position].isRemoteClosed else { return }
+        streams[position].untaken = max(0, streams[position].untaken - count)
+        giveBackWindow(at: position)
+    }
+
+    /// Bytes that wait for the peer's windows on a stream.
+    package func waiting(on stream: UInt32) -> Int { position(of: stream).map { streams[$0].queued } ?? 0 }
+
+    /// How many calls are open.
+    package var openStreams: Int { streams.count }
+
     /// Ends a call, after what was sent on it.
     ///
+    /// - Parameters:
+    ///   - status: How it ended.
+    ///   - fields: Added to the trailers.
+    ///   - stream: Of a call that was given out.
     /// - Returns: Whether the stream was still open.
     @discardableResult
-    package mutating func finish(_ status: CallStatus, on stream: UInt32) -> Bool {
+    package mutating func finish(_ status: CallStatus, _ fields: [ResponseField] = [], on stream: UInt32) -> Bool {
         guard let position = openPosition(stream) else { return false }
-        var block = ResponseHead.trailers(status)
+        var block = ResponseHead.trailers(status) + ResponseHead.block(fields)
         if !streams[position].hasSentHeaders { block = ResponseHead.headers + block }
         streams[position].trailers = block
         pump(at: position)
@@ -92,6 +123,8 @@ extension HTTP2Connection {
         streams[position].queueStart = 0
         guard let trailers = streams[position].trailers else { return }
         appendHeaders(stream: id, trailers, endsStream: true)
+        // Of a request that was answered before its end, no more is wanted.
+        if !streams[position].isRemoteClosed { appendReset(stream: id, .noError) }
         close(at: position)
     }
 
@@ -109,6 +142,11 @@ extension HTTP2Connection {
     mutating func appendWindowUpdate(stream: UInt32, _ increment: Int) {
         output.appendFrame(.windowUpdate, stream: stream, length: 4)
         output.appendNumber(UInt32(clamping: increment))
+    }
+
+    mutating func appendReset(stream: UInt32, _ code: HTTP2ErrorCode) {
+        output.appendFrame(.resetStream, stream: stream, length: 4)
+        output.appendNumber(code.rawValue)
     }
 
     mutating func appendPing(_ number: UInt64, flags: [HTTP2Flag]) {

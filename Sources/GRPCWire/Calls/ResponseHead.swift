@@ -24,6 +24,17 @@ enum ResponseHead {
         return block
     }
 
+    /// Fields of a handler's own; those that cannot be sent, or are too long together, are left out.
+    static func block(_ fields: [ResponseField]) -> [UInt8] {
+        var block: [UInt8] = []
+        for one in fields {
+            let value = one.isBinary ? base64(one.value) : String(validating: one.value, as: UTF8.self)
+            guard let value, one.isSendable, block.count + value.utf8.count <= 6144 else { continue }
+            block += field(one.name, value)
+        }
+        return block
+    }
+
     private static let okTrailers = field("grpc-status", "0")
 
     /// An answer in terms of HTTP, to what is not a gRPC request.
