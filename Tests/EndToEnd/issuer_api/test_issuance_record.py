@@ -26,7 +26,7 @@ def mint(channel: grpc.Channel) -> str:
 
 
 def recorded(server: Server) -> list[str]:
-    found = server.json("audit", "query", "--spiffe-id", "spiffe://example.org/recorded", "--limit", "1000000")
+    found = server.json("audit", "query", "--spiffe-id", "spiffe://example.org/recorded", "--limit", "100000")
     return [each["jti"] for each in found["issuances"] if each["outcome"] == "issued"]
 
 
