@@ -65,9 +65,8 @@ struct AuthorityFailureTests {
             #expect(records.count { $0.kind == kind && $0.state == .active } == 1, "call \(number ?? 0)")
         }
         let names = try await keys.names()
-        // A key that was made although the key store said the opposite is nobody's; the next start tells of it by name.
         let named = Set(records.compactMap(\.keyName))
-        #expect(afterwards ? named.isSubset(of: names) : named == Set(names), "call \(number ?? 0)")
+        #expect(named == Set(names), "call \(number ?? 0)")
         return trouble.calls
     }
 }

@@ -75,6 +75,7 @@ package final class AuthorityKeeper: Sendable {
         }
         // Nothing tells yet whether the clock is right, so nothing is forgotten on its word.
         let failures = await maker.tend(&draft, now: now, mayForget: false, using: &entropy)
+        let first: Snapshot
         do throws(AuthorityError) {
             for (kind, failure) in failures {
                 // What still signs can go on signing until its successor can be made.
@@ -86,10 +87,12 @@ package final class AuthorityKeeper: Sendable {
             if !draft.changes.isEmpty {
                 do { loaded.sequence = try await store.apply(draft.changes) } catch { throw .store(error) }
             }
+            first = try await maker.snapshot(of: draft.records, sequence: loaded.sequence)
         } catch {
             // What the store holds says whether the changes were lost, and their keys with them.
             if let records = try? await store.loadAuthorities().authorities {
-                _ = await Self.destroy(draft.createdKeys, notOf: records, server: server, in: keys, logger: logger)
+                _ = await Self.destroy(
+                    draft.createdKeys + draft.doomedKeys, notOf: records, server: server, in: keys, logger: logger)
             }
             throw error
         }
@@ -99,7 +102,7 @@ package final class AuthorityKeeper: Sendable {
         self.keys = keys
         self.feed = feed
         self.logger = logger
-        state = Mutex(try await maker.snapshot(of: draft.records, sequence: loaded.sequence))
+        state = Mutex(first)
         // A key that outlived its authority, as by a crash in between, goes now.
         let revoked = draft.records.filter { $0.state == .revoked && $0.isOwned(by: server) }.compactMap(\.keyName)
         doomed = Mutex(Set(names).intersection(revoked).union(draft.doomedKeys).union(draft.createdKeys))
@@ -175,7 +178,7 @@ package final class AuthorityKeeper: Sendable {
             }
             if !draft.changes.isEmpty {
                 do throws(StoreError) { loaded.sequence = try await self.store.apply(draft.changes) } catch {
-                    self.doom(draft.createdKeys)
+                    self.doom(draft.createdKeys + draft.doomedKeys)
                     // What the store holds says whether the changes were lost, and their keys with them.
                     if let records = try? await self.store.loadAuthorities().authorities {
                         await self.destroyDoomed(records: records)

@@ -1,0 +1,203 @@
+"""A server that is killed at every state of an authority's life and in the middle of every step, and an agent beside it.
+
+What was answered is there afterwards; what was not answered is there as a whole or not at all.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import grpc
+import pytest
+
+from mintmark import fresh_id, my_uid, poll
+from rotation import IS_LONG, Subject, agent_signer, issuer_key, show
+
+ROUNDS = 12 if IS_LONG else 2
+SERVICE = "/spire.api.server.localauthority.v1.LocalAuthority"
+METHODS = {
+    ("prepare", "x509"): "PrepareX509Authority",
+    ("activate", "x509"): "ActivateX509Authority",
+    ("taint", "x509"): "TaintX509Authority",
+    ("revoke", "x509"): "RevokeX509Authority",
+    ("prepare", "jwt"): "PrepareJWTAuthority",
+    ("activate", "jwt"): "ActivateJWTAuthority",
+    ("taint", "jwt"): "TaintJWTAuthority",
+    ("revoke", "jwt"): "RevokeJWTAuthority",
+}
+VERBS = ("prepare", "activate", "taint", "revoke")
+
+
+@pytest.fixture
+def scene(roles) -> Iterator[SimpleNamespace]:
+    server = roles.server(x509_svid_ttl="8s", jwt_svid_ttl="8s", agent_ttl="10s")
+    agent = roles.agent(server).join(server)
+    server.register(fresh_id("crashes"), my_uid())
+    subject = Subject(roles.home, agent)
+    subject.check()
+    yield SimpleNamespace(server=server, agent=agent, subject=subject)
+    subject.close()
+
+
+def state(server) -> dict[str, Any]:
+    """All that is told of the authorities."""
+    return {"x509": show(server, "x509"), "jwt": show(server, "jwt"), "bundle": server.json("bundle", "show")}
+
+
+def whose(server, verb: str, kind: str) -> str:
+    """Which authority a step is for."""
+    standing = show(server, kind)
+    return {"prepare": "", "activate": (standing["prepared"] or {}).get("id"), "taint": standing["old"] and standing["old"]["id"],
+            "revoke": standing["old"] and standing["old"]["id"]}[verb] or ""  # fmt: skip
+
+
+def start_step(channel: grpc.Channel, verb: str, kind: str, authority: str) -> grpc.Future:
+    # One field, a string with the number 1; a preparation has none.
+    request = b"\x0a" + bytes([len(authority)]) + authority.encode() if authority else b""
+    return channel.unary_unary(f"{SERVICE}/{METHODS[verb, kind]}").future(request, timeout=10)
+
+
+def is_next(verb: str, before: dict[str, Any], after: dict[str, Any], authority: str) -> bool:
+    """Whether one state of a kind follows from another by a whole step."""
+    if verb == "prepare":
+        new = after["prepared"]
+        return new is not None and new != before["prepared"] and {**after, "prepared": None} == {**before, "prepared": None}
+    if verb == "activate":
+        return after["active"] == before["prepared"] and after["prepared"] is None and after["old"] == before["active"]
+    if verb == "taint":
+        return after == {**before, "old": {**before["old"], "tainted": True}}
+    return before["old"]["id"] == authority and after == {**before, "old": None}
+
+
+def published(told: dict[str, Any], kind: str) -> set[str]:
+    """The authorities of a kind that are in use, or were."""
+    return {one["id"] for one in (told[kind][name] for name in ("active", "prepared", "old")) if one}
+
+
+def bundle_ids(server, kind: str) -> set[str]:
+    certificates, keys = server.authorities()
+    return set(keys) if kind == "jwt" else {issuer_key(certificate) for certificate in certificates}
+
+
+def crash(server) -> None:
+    server.kill()
+    server.start()
+
+
+def wait_until_replaced(scene: SimpleNamespace, kind: str, old: str) -> None:
+    """Nothing that is still used may be under what is about to be revoked."""
+    if kind == "x509":
+        poll(
+            "SVIDs of another authority",
+            lambda: old not in (scene.subject.top, agent_signer(scene.agent)), within=25,
+        )  # fmt: skip
+    else:
+        poll(
+            "a token of another key", lambda: scene.subject.check_token() != old, within=25,
+            ignoring=(grpc.RpcError, KeyError, AssertionError),
+        )  # fmt: skip
+
+
+def recovered(scene: SimpleNamespace) -> None:
+    """Without anybody's help, both have something newer than the last crash."""
+    held = scene.subject.chain[0].serial_number
+    identity = fresh_id("crashes")
+    scene.server.register(identity, my_uid())
+    poll("the new identity", lambda: identity in scene.agent.ids(), within=30, ignoring=(grpc.RpcError,))
+    poll("a newer SVID", lambda: scene.subject.chain[0].serial_number != held, within=30)
+    scene.subject.check()
+    poll("a token", scene.subject.check_token, within=20, ignoring=(grpc.RpcError, KeyError))
+
+
+@pytest.mark.limit(120)
+def test_every_state_is_there_again_after_a_crash(scene):
+    """Killed as soon as the answer is there; the agent as well, every other time."""
+    for kind in ("x509", "jwt"):
+        for number, verb in enumerate(VERBS):
+            authority = whose(scene.server, verb, kind)
+            if verb == "revoke":
+                wait_until_replaced(scene, kind, authority)
+            scene.server.cli("authority", verb, kind, *([authority] if authority else [])).expect(0)
+            if number % 2:
+                scene.agent.kill()
+            told = state(scene.server)
+            crash(scene.server)
+            if number % 2:
+                scene.agent.start(wait=False)
+            assert state(scene.server) == told, verb
+            for each in ("x509", "jwt"):
+                assert published(told, each) <= bundle_ids(scene.server, each)
+            scene.subject.check()
+    recovered(scene)
+    scene.subject.check_history()
+
+
+@pytest.mark.limit(900 if IS_LONG else 150)
+def test_a_step_that_a_crash_cuts_is_whole_or_was_never_taken(scene):
+    """The moment is drawn; over the rounds it falls before, into and behind the work."""
+    chance = random.Random(20261124)
+    cut = {True: 0, False: 0}
+    longest = 0.0
+    for _ in range(ROUNDS):
+        for kind in ("x509", "jwt"):
+            for verb in VERBS:
+                authority = whose(scene.server, verb, kind)
+                if verb == "revoke":
+                    wait_until_replaced(scene, kind, authority)
+                while True:
+                    before = state(scene.server)
+                    with grpc.insecure_channel(f"unix:{scene.server.admin_socket}") as channel:
+                        grpc.channel_ready_future(channel).result(10)
+                        begun = time.monotonic()
+                        step = start_step(channel, verb, kind, authority)
+                        # Answers take a few milliseconds; some are waited for.
+                        time.sleep(chance.uniform(0, 0.012))
+                        is_answered = step.done() and step.exception() is None
+                        longest = max(longest, time.monotonic() - begun)
+                        scene.server.kill()
+                    if chance.random() < 0.25:
+                        scene.agent.kill()
+                        scene.agent.start(wait=False)
+                    scene.server.start()
+                    after = state(scene.server)
+                    other = "jwt" if kind == "x509" else "x509"
+                    assert after[other] == before[other]
+                    is_done = is_next(verb, before[kind], after[kind], authority)
+                    assert is_done or after == before, f"half of '{verb} {kind}': {before} became {after}"
+                    assert is_done or not is_answered, f"'{verb} {kind}' was answered and is lost"
+                    for each in ("x509", "jwt"):
+                        assert published(after, each) <= bundle_ids(scene.server, each)
+                    scene.subject.check()
+                    cut[is_done] += 1
+                    if is_done:
+                        break
+        recovered(scene)
+    scene.subject.check_history()
+    assert cut[True] == 8 * ROUNDS
+    # Both must have happened, or the crash never came in the middle of anything.
+    assert cut[False] > 0, f"every step was whole; the longest wait was {longest * 1000:.0f} ms"
+    # A key made for a step that was cut is named, and nothing else is left of it.
+    keys = scene.server.data / "keys"
+    named = {path.name.removesuffix(path.suffix) for path in keys.iterdir() if path.is_file()}
+    assert len(named) <= 6 + cut[False]
+
+
+@pytest.mark.limit(60)
+def test_both_can_be_killed_again_and_again_while_they_start(scene):
+    """A start that is cut leaves nothing that keeps the next one from it."""
+    chance = random.Random(5)
+    told = state(scene.server)
+    for _ in range(20 if IS_LONG else 5):
+        scene.server.kill()
+        scene.agent.kill()
+        for daemon in (scene.server, scene.agent):
+            daemon.start(wait=False)
+        time.sleep(chance.uniform(0, 0.3))
+    scene.server.wait_ready()
+    scene.agent.wait_ready()
+    assert state(scene.server) == told
+    recovered(scene)
