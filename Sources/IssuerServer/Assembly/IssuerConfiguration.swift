@@ -33,6 +33,8 @@ package struct IssuerConfiguration: Sendable {
     package var attestationPatience = Duration.seconds(45)
     /// Where the store's security revision is noted; beside the store unless said otherwise.
     package var securityMarkPath: String
+    /// Where keys are noted that may be in no record.
+    var keyNotesPath: String { "\(databasePath)-loose-keys" }
     /// Whose files say what entries there are; nil for none.
     package var entriesFolder: String?
     /// Under which agent their entries stand that name no parent; nil for none but the one in this process.
