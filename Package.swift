@@ -376,8 +376,11 @@ let package = Package(
                 "TestSupport", asn1, certificates, crypto, grpcCore, grpcHTTP2, grpcProtobuf, logging, protobuf,
             ], swiftSettings: strict),
         .testTarget(
-            name: "BootstrapTests", dependencies: ["Bootstrap", "SPIFFE", "Platform", "TestSupport", logging],
-            swiftSettings: strict),
+            name: "BootstrapTests",
+            dependencies: [
+                "Bootstrap", "GRPCConnections", "SPIFFE", "Platform", "TestSupport", grpcCore, grpcHTTP2, logging,
+                nioCore,
+            ], swiftSettings: strict),
         .testTarget(
             name: "OutboundHTTPTests",
             dependencies: ["OutboundHTTP", "SPIFFE", "TestSupport", certificates, nioCore, nioPosix, nioSSL],

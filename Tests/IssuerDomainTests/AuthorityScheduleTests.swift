@@ -10,6 +10,13 @@ struct AuthorityScheduleTests {
 
     private let schedule = AuthoritySchedule()
 
+    @Test(
+        "Whoever looks again as often as the bundle says knows a successor long before it signs",
+        arguments: [(24.0, 300), (1, 300), (0.5, 150), (0.01, 3), (0.0001, 1)])
+    func refreshes(hours: Double, seconds: Int) {
+        #expect(AuthoritySchedule.refreshInterval(under: .seconds(hours * 3600)) == .seconds(seconds))
+    }
+
     @Test("Where there is no authority, one is made that signs at once")
     func first() {
         #expect(schedule.decide([], now: Given.start) == [.create(.active)])

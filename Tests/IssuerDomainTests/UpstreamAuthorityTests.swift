@@ -256,6 +256,28 @@ struct UpstreamAuthorityTests {
         #expect(test.keeper.snapshot.tainted.certificates.count == 1, "much later it is news")
     }
 
+    @Test("A root that is dropped soon after it came with a certificate is let go of a little later, and not never")
+    func droppedSoon() async throws {
+        let upstream = try FakeUpstream(depth: 1)
+        let test = try await TestIssuer(upstream: upstream)
+        let (keeper, old) = (test.keeper, upstream.root.certificate)
+        let now = Given.start + 13 * 3600
+        try await keeper.adopt(UpstreamTrust(roots: upstream.roots), now: now)
+        try upstream.rotate()
+        // The new certificate comes with both roots, and right after it the old one is revoked.
+        try await keeper.tend(now: now, using: SeededEntropy(5))
+        let left = UpstreamRoot(certificate: try upstream.root.certificate.derBytes())
+        try await keeper.adopt(UpstreamTrust(roots: [left]), now: now + 5)
+        try await keeper.tend(now: now + 10, using: SeededEntropy(6))
+        #expect(keeper.snapshot.tainted.certificates.isEmpty, "it may be an older answer")
+        // Nothing more is told: the upstream's mind stays what it is.
+        try await keeper.tend(now: now + 65, using: SeededEntropy(7))
+        #expect(keeper.snapshot.tainted.certificates == [try old.derBytes()])
+        try await keeper.tend(now: now + 126, using: SeededEntropy(8))
+        #expect(keeper.snapshot.bundle.x509.authorities == [upstream.root.certificate])
+        _ = try issue(by: test, now: now + 126)
+    }
+
     @Test("JWT keys that the upstream drops are dropped, and own keys that it lost are published again")
     func lostKeys() async throws {
         let theirs = UpstreamJWTKey(

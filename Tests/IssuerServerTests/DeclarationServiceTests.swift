@@ -163,6 +163,33 @@ struct DeclarationServiceTests {
         }
     }
 
+    @Test("A plan that is too long for one answer is cut, and every step of it is counted all the same")
+    func cut() async throws {
+        try await TestServer.run { server in
+            let path = String(repeating: "p", count: 1900)
+            let text = (1...1300).map { number in
+                """
+                  - spiffe_id: spiffe://example.org/\(path)/\(number)
+                    parent_id: spiffe://example.org/spire/agent/one
+                    selectors: ["unix:uid:\(number)"]
+
+                """
+            }
+            let whole = "entries:\n" + text.joined()
+            let dry = try await apply(server, whole) { $0.dryRun = true }
+            try #require(dry.problems.isEmpty, "\(dry.problems.prefix(1))")
+            #expect((1000..<1300).contains(dry.steps.count))
+            #expect(Int(dry.omitted) == 1300 - dry.steps.count)
+            #expect(dry.creations == 1300 && dry.updates == 0 && dry.deletions == 0)
+            // What is not told is done.
+            let done = try await apply(server, whole) { $0.expectedPlan = dry.plan }
+            #expect(done.applied && done.creations == 1300 && done.omitted == dry.omitted)
+            #expect(try await server.admin.entries.countEntries(.init()).count == 1300)
+            let pruned = try await apply(server, Self.header) { $0.prune = true }
+            #expect(pruned.creations == 1 && pruned.deletions == 1300 && pruned.omitted > 0)
+        }
+    }
+
     @Test("With one agent a parent can be left out, with none or two it cannot")
     func defaultParent() async throws {
         try await TestServer.run { server in

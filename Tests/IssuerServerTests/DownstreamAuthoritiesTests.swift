@@ -15,7 +15,7 @@ struct DownstreamAuthoritiesTests {
     @Test("The holder of a downstream identity gets an authority that the bundle vouches for")
     func signs() async throws {
         try await TestServer.run { server in
-            try await presentWorkload(server, isDownstream: true)
+            try await server.presentWorkload(isDownstream: true)
             let key = P256.Signing.PrivateKey()
             let answer = try await ask(server, key: key, ttl: 600)
             let chain = try answer.caCertChain.map { try DERConcatenation.certificate(in: Array($0)[...]) }
@@ -38,7 +38,7 @@ struct DownstreamAuthoritiesTests {
     @Test("The lifetime wanted is given as far as the authority above lives; none wanted is as long as its own")
     func lifetimes() async throws {
         try await TestServer.run { server in
-            try await presentWorkload(server, isDownstream: true)
+            try await server.presentWorkload(isDownstream: true)
             server.clock.advance(by: .seconds(3600))
             for (ttl, expected) in [(60, 1_800_003_660), (0, 1_800_086_400), (.max, 1_800_086_400)] as [(Int32, Int)] {
                 let answer = try await ask(server, ttl: ttl)
@@ -53,7 +53,7 @@ struct DownstreamAuthoritiesTests {
         "An authority ends with the last entry that permits it, and lives as long as the entry says where nobody asks")
     func entryEnd() async throws {
         try await TestServer.run { server in
-            try await presentWorkload(server, isDownstream: true, expiresAt: 1_800_000_060)
+            try await server.presentWorkload(isDownstream: true, expiresAt: 1_800_000_060)
             for ttl in [0, 600] as [Int32] { #expect(try await end(server, ttl: ttl) == 1_800_000_060) }
             var other = Spire_Api_Types_Entry.example("/below", parent: .example("/other"))
             other.downstream = true
@@ -88,11 +88,11 @@ struct DownstreamAuthoritiesTests {
             try await expectCode(.permissionDenied, "an agent") {
                 _ = try await server.node.svids.newDownstreamX509CA(request)
             }
-            try await presentWorkload(server, isDownstream: false, path: "/plain")
+            try await server.presentWorkload(isDownstream: false, path: "/plain")
             try await expectCode(.permissionDenied, "another workload") {
                 _ = try await server.node.svids.newDownstreamX509CA(request)
             }
-            let entry = try await presentWorkload(server, isDownstream: true, expiresAt: 1_800_000_060)
+            let entry = try await server.presentWorkload(isDownstream: true, expiresAt: 1_800_000_060)
             _ = try await server.node.svids.newDownstreamX509CA(request)
             server.clock.advance(by: .seconds(60))
             try await expectCode(.permissionDenied, "an entry that is over") {
@@ -110,7 +110,7 @@ struct DownstreamAuthoritiesTests {
         arguments: [nil, "spiffe://other.example", "spiffe://example.org/w"] as [String?])
     func requests(name: String?) async throws {
         try await TestServer.run { server in
-            try await presentWorkload(server, isDownstream: true)
+            try await server.presentWorkload(isDownstream: true)
             let csr = try SigningRequestMaker.request(
                 signedBy: P256.Signing.PrivateKey(), for: name.map { try SPIFFEID($0) })
             try await expectCode(.invalidArgument) {
@@ -122,29 +122,6 @@ struct DownstreamAuthoritiesTests {
                 }
             }
         }
-    }
-
-    /// Makes the calls of the node come from a workload of an entry.
-    @discardableResult
-    private func presentWorkload(
-        _ server: TestServer, isDownstream: Bool, path: String = "/below", expiresAt: Int64 = 0
-    ) async throws -> Spire_Api_Types_Entry {
-        var entry = Spire_Api_Types_Entry.example(path)
-        entry.downstream = isDownstream
-        entry.expiresAt = expiresAt
-        let created = try #require(try await server.create([entry]).first)
-        let csr = try SigningRequestMaker.request(
-            signedBy: P256.Signing.PrivateKey(), for: SPIFFEID("spiffe://example.org\(path)"))
-        let minted = try await server.admin.svids.mintX509SVID(
-            .with {
-                $0.csr = Data(csr)
-                $0.ttl = 7200
-            }
-        ).svid
-        let chain = try minted.certChain.map { try DERConcatenation.certificate(in: Array($0)[...]) }
-        let bundle = server.issuer.bundle.x509
-        server.peer.present(try X509SVIDVerification.verify(chain, at: server.clock.now) { _ in bundle })
-        return created
     }
 
     private func ask(
@@ -160,5 +137,30 @@ struct DownstreamAuthoritiesTests {
     ) throws -> Spire_Api_Server_Svid_V1_NewDownstreamX509CARequest {
         let csr = try SigningRequestMaker.request(signedBy: key, for: SPIFFEID("spiffe://example.org"))
         return .with { $0.csr = Data(csr) }
+    }
+}
+
+extension TestServer {
+    /// Makes the calls of the node come from a workload of an entry.
+    @discardableResult
+    func presentWorkload(
+        isDownstream: Bool, path: String = "/below", expiresAt: Int64 = 0
+    ) async throws -> Spire_Api_Types_Entry {
+        var entry = Spire_Api_Types_Entry.example(path)
+        entry.downstream = isDownstream
+        entry.expiresAt = expiresAt
+        let created = try #require(try await create([entry]).first)
+        let csr = try SigningRequestMaker.request(
+            signedBy: P256.Signing.PrivateKey(), for: SPIFFEID("spiffe://example.org\(path)"))
+        let minted = try await admin.svids.mintX509SVID(
+            .with {
+                $0.csr = Data(csr)
+                $0.ttl = 7200
+            }
+        ).svid
+        let chain = try minted.certChain.map { try DERConcatenation.certificate(in: Array($0)[...]) }
+        let bundle = issuer.bundle.x509
+        peer.present(try X509SVIDVerification.verify(chain, at: clock.now) { _ in bundle })
+        return created
     }
 }

@@ -58,6 +58,19 @@ struct DiskKeyStoreTests {
         }
     }
 
+    @Test("Nothing is left of a deleted key, not even of one that a crash kept from being written whole")
+    func deletesWhatACrashLeft() async throws {
+        try await TemporaryFolder.use { folder in
+            let store = try DiskKeyStore(folder: folder, files: LocalFileSystem())
+            _ = try await store.generate("x509-1", type: .ecP256)
+            for name in ["x509-1", "x509-2"] {
+                try Data("half a key".utf8).write(to: URL(fileURLWithPath: "\(folder)/\(name).pk8.new"))
+                try await store.delete(name)
+            }
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+        }
+    }
+
     @Test("A key that is not there is missing")
     func missing() async throws {
         await #expect(throws: KeyStoreError.missing(name: "x509-1")) { try await store().key("x509-1") }

@@ -7,9 +7,9 @@ package enum ApplyRendering {
         Rendering(
             .members([
                 "applied": .bool(answer.applied),
-                "created": .integer(count(.create, answer)),
-                "updated": .integer(count(.update, answer)),
-                "deleted": .integer(count(.delete, answer)),
+                "created": .integer(answer.creations),
+                "updated": .integer(answer.updates),
+                "deleted": .integer(answer.deletions),
                 "unchanged": .integer(answer.unchanged),
                 "steps": .array(answer.steps.map(value)),
                 "omitted": .integer(answer.omitted),
@@ -29,11 +29,11 @@ package enum ApplyRendering {
                     TableText.printable("    \(change.field): \(shown(change.before)) -> \(shown(change.after))"))
             }
         }
-        if answer.omitted > 0 { lines.append("… and \(answer.omitted) more steps, which are not counted here:") }
+        if answer.omitted > 0 { lines.append("… and \(answer.omitted) more steps") }
         lines.append(
             """
-            \(count(.create, answer)) to create, \(count(.update, answer)) to update, \(count(.delete, answer)) to \
-            delete, \(answer.unchanged) unchanged
+            \(answer.creations) to create, \(answer.updates) to update, \(answer.deletions) to delete, \
+            \(answer.unchanged) unchanged
             """)
         return lines.joined(separator: "\n")
     }
@@ -79,10 +79,6 @@ package enum ApplyRendering {
                     ])
                 }),
         ])
-    }
-
-    private static func count(_ action: Mintmark_V1_ApplyResponse.Action, _ answer: Mintmark_V1_ApplyResponse) -> Int {
-        answer.steps.count { $0.action == action }
     }
 
     private static func name(_ action: Mintmark_V1_ApplyResponse.Action) -> String {

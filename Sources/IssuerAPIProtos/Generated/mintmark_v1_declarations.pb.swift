@@ -89,6 +89,13 @@ package nonisolated struct Mintmark_V1_ApplyResponse: Sendable {
   /// Steps that are part of the plan and do not fit into this message.
   package var omitted: UInt32 = 0
 
+  /// How many steps of each kind the plan has, with those that do not fit.
+  package var creations: UInt32 = 0
+
+  package var updates: UInt32 = 0
+
+  package var deletions: UInt32 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum Action: SwiftProtobuf.Enum, Swift.CaseIterable {
@@ -340,7 +347,7 @@ nonisolated extension Mintmark_V1_ApplyRequest: SwiftProtobuf.Message, SwiftProt
 
 nonisolated extension Mintmark_V1_ApplyResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ApplyResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}steps\0\u{1}unchanged\0\u{1}plan\0\u{1}applied\0\u{1}problems\0\u{1}findings\0\u{1}omitted\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}steps\0\u{1}unchanged\0\u{1}plan\0\u{1}applied\0\u{1}problems\0\u{1}findings\0\u{1}omitted\0\u{1}creations\0\u{1}updates\0\u{1}deletions\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -355,6 +362,9 @@ nonisolated extension Mintmark_V1_ApplyResponse: SwiftProtobuf.Message, SwiftPro
       case 5: try { try decoder.decodeRepeatedMessageField(value: &self.problems) }()
       case 6: try { try decoder.decodeRepeatedMessageField(value: &self.findings) }()
       case 7: try { try decoder.decodeSingularUInt32Field(value: &self.omitted) }()
+      case 8: try { try decoder.decodeSingularUInt32Field(value: &self.creations) }()
+      case 9: try { try decoder.decodeSingularUInt32Field(value: &self.updates) }()
+      case 10: try { try decoder.decodeSingularUInt32Field(value: &self.deletions) }()
       default: break
       }
     }
@@ -382,6 +392,15 @@ nonisolated extension Mintmark_V1_ApplyResponse: SwiftProtobuf.Message, SwiftPro
     if self.omitted != 0 {
       try visitor.visitSingularUInt32Field(value: self.omitted, fieldNumber: 7)
     }
+    if self.creations != 0 {
+      try visitor.visitSingularUInt32Field(value: self.creations, fieldNumber: 8)
+    }
+    if self.updates != 0 {
+      try visitor.visitSingularUInt32Field(value: self.updates, fieldNumber: 9)
+    }
+    if self.deletions != 0 {
+      try visitor.visitSingularUInt32Field(value: self.deletions, fieldNumber: 10)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -393,6 +412,9 @@ nonisolated extension Mintmark_V1_ApplyResponse: SwiftProtobuf.Message, SwiftPro
     if lhs.problems != rhs.problems {return false}
     if lhs.findings != rhs.findings {return false}
     if lhs.omitted != rhs.omitted {return false}
+    if lhs.creations != rhs.creations {return false}
+    if lhs.updates != rhs.updates {return false}
+    if lhs.deletions != rhs.deletions {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -31,7 +31,7 @@ extension AuthorityKeeper {
     package func adopt(_ trust: UpstreamTrust, now: Date) async throws(AuthorityError) {
         try await change { [server] draft throws(AuthorityError) in
             do throws(AuthorityRefusal) {
-                self.see(try draft.adopt(trust, now: now, server: server), now: now)
+                self.see(try draft.adopt(trust, now: now, server: server))
                 try draft.drop(self.missingRoots(of: draft.records, now: now), now: now, server: server)
             } catch { throw .upstream(.badAnswer(detail: "\(error)")) }
         }

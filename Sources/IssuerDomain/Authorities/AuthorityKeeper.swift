@@ -47,6 +47,7 @@ package final class AuthorityKeeper: Sendable {
     ///   - server: Which of the trust domain's servers this is.
     ///   - store: Keeps the records.
     ///   - keys: Keeps the private keys of this server.
+    ///   - notes: Keeps the names of keys that may be in no record; nil where no key outlives the process.
     ///   - upstream: What signs this server's X.509 authorities; nil when they vouch for themselves.
     ///   - feed: Hears of every change.
     ///   - now: The time.
@@ -55,12 +56,16 @@ package final class AuthorityKeeper: Sendable {
     /// - Throws: ``AuthorityError``.
     package init(
         trustDomain: TrustDomain, settings: Settings, server: ServerID, store: any AuthorityStore,
-        keys: any SigningKeyStore, upstream: (any UpstreamAuthority)? = nil, feed: RevisionFeed, now: Date,
-        using entropy: some Entropy, logger: Logger
+        keys: any SigningKeyStore, notes: (any KeyNotes)? = nil, upstream: (any UpstreamAuthority)? = nil,
+        feed: RevisionFeed, now: Date, using entropy: some Entropy, logger: Logger
     ) async throws(AuthorityError) {
         var entropy = entropy
+        let loose: LooseKeys
+        do { loose = try await LooseKeys(notes: notes) } catch { throw .keyStore(error) }
+        let unfinished = loose.all
         let maker = AuthorityMaker(
-            trustDomain: trustDomain, settings: settings, server: server, keys: keys, upstream: upstream)
+            trustDomain: trustDomain, settings: settings, server: server, keys: keys, loose: loose,
+            upstream: upstream)
         var loaded: (authorities: [AuthorityRecord], sequence: UInt64)
         do { loaded = try await store.loadAuthorities() } catch { throw .store(error) }
         var draft = AuthorityDraft(loaded.authorities)
@@ -74,7 +79,8 @@ package final class AuthorityKeeper: Sendable {
                 metadata: ["authority.starts_at": "\(start.formatted(.iso8601))"])
         }
         // Nothing tells yet whether the clock is right, so nothing is forgotten on its word.
-        let failures = await maker.tend(&draft, now: now, mayForget: false, using: &entropy)
+        let failures = await maker.tend(&draft, now: now, mayForget: false, isStart: true, using: &entropy)
+        let first: Snapshot
         do throws(AuthorityError) {
             for (kind, failure) in failures {
                 // What still signs can go on signing until its successor can be made.
@@ -84,12 +90,14 @@ package final class AuthorityKeeper: Sendable {
                 logger.error("successor of an authority not made", metadata: ["error": "\(failure)"])
             }
             if !draft.changes.isEmpty {
-                do { loaded.sequence = try await store.apply(draft.changes) } catch { throw .store(error) }
+                loaded.sequence = try await Self.commit(draft, to: store, noting: loose)
             }
+            first = try await maker.snapshot(of: draft.records, sequence: loaded.sequence)
         } catch {
             // What the store holds says whether the changes were lost, and their keys with them.
             if let records = try? await store.loadAuthorities().authorities {
-                _ = await Self.destroy(draft.createdKeys, notOf: records, server: server, in: keys, logger: logger)
+                _ = await Self.destroy(
+                    draft.createdKeys + draft.doomedKeys, notOf: records, server: server, in: keys, logger: logger)
             }
             throw error
         }
@@ -99,10 +107,11 @@ package final class AuthorityKeeper: Sendable {
         self.keys = keys
         self.feed = feed
         self.logger = logger
-        state = Mutex(try await maker.snapshot(of: draft.records, sequence: loaded.sequence))
+        state = Mutex(first)
         // A key that outlived its authority, as by a crash in between, goes now.
         let revoked = draft.records.filter { $0.state == .revoked && $0.isOwned(by: server) }.compactMap(\.keyName)
-        doomed = Mutex(Set(names).intersection(revoked).union(draft.doomedKeys).union(draft.createdKeys))
+        let unwanted = Set(names).intersection(revoked).union(unfinished)
+        doomed = Mutex(unwanted.union(draft.doomedKeys).union(draft.createdKeys))
         sight.withLock { [vouched = draft.vouched] in $0.vouch(vouched.ids, now: vouched.at) }
         await destroyDoomed(records: draft.records)
         try await warnOfKeys(notNamedBy: draft.records)
@@ -141,7 +150,7 @@ package final class AuthorityKeeper: Sendable {
     }
 
     /// Takes in everything that the upstream trusts now.
-    func see(_ roots: Set<String>, now: Date) { sight.withLock { $0.learn(roots, now: now) } }
+    func see(_ roots: Set<String>) { sight.withLock { $0.learn(roots) } }
 
     /// Which published roots of the upstream it trusts no more, and since when that is known.
     func missingRoots(of records: [AuthorityRecord], now: Date) -> [String: Date] {
@@ -174,13 +183,15 @@ package final class AuthorityKeeper: Sendable {
                 throw error
             }
             if !draft.changes.isEmpty {
-                do throws(StoreError) { loaded.sequence = try await self.store.apply(draft.changes) } catch {
-                    self.doom(draft.createdKeys)
+                do throws(AuthorityError) {
+                    loaded.sequence = try await Self.commit(draft, to: self.store, noting: self.maker.loose)
+                } catch {
+                    self.doom(draft.createdKeys + draft.doomedKeys)
                     // What the store holds says whether the changes were lost, and their keys with them.
                     if let records = try? await self.store.loadAuthorities().authorities {
                         await self.destroyDoomed(records: records)
                     }
-                    throw .store(error)
+                    throw error
                 }
             }
             self.doom(draft.doomedKeys + draft.createdKeys)
@@ -196,6 +207,16 @@ package final class AuthorityKeeper: Sendable {
             await self.destroyDoomed(records: draft.records)
             return (value, true)
         }
+    }
+
+    /// Makes changes durable, and before that the names of the keys that they drop.
+    ///
+    /// - Returns: The sequence number of the bundle.
+    private static func commit(
+        _ draft: AuthorityDraft, to store: any AuthorityStore, noting loose: LooseKeys
+    ) async throws(AuthorityError) -> UInt64 {
+        do { try await loose.add(draft.doomedKeys) } catch { throw .keyStore(error) }
+        do { return try await store.apply(draft.changes) } catch { throw .store(error) }
     }
 
     private func log(_ change: AuthorityChange) {
@@ -222,6 +243,9 @@ package final class AuthorityKeeper: Sendable {
         guard !names.isEmpty else { return }
         let left = await Self.destroy(names.sorted(), notOf: records, server: server, in: keys, logger: logger)
         doomed.withLock { $0 = $0.subtracting(names).union(left) }
+        do throws(KeyStoreError) { try await maker.loose.remove(names.subtracting(left)) } catch {
+            logger.warning("note of loose keys not written", metadata: ["error": "\(error)"])
+        }
     }
 
     /// Destroys keys that no record wants.
@@ -246,8 +270,8 @@ package final class AuthorityKeeper: Sendable {
 
     /// Warns of keys that no record names.
     ///
-    /// A crash between making a key and recording it leaves a key that nothing uses. So does a database that was lost or
-    /// restored from an older backup, and then the key may be wanted again: it is named, never destroyed.
+    /// What a crash left between a key and its record is noted, and gone by now. A key that is left was recorded in a
+    /// database that was lost or restored from an older backup, and may be wanted again: it is named, never destroyed.
     private func warnOfKeys(notNamedBy records: [AuthorityRecord]) async throws(AuthorityError) {
         let named = Set(records.compactMap(\.keyName))
         let names: [String]

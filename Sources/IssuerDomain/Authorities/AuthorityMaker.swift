@@ -9,18 +9,20 @@ struct AuthorityMaker {
     let settings: AuthorityKeeper.Settings
     let server: ServerID
     let keys: any SigningKeyStore
+    let loose: LooseKeys
     let upstream: (any UpstreamAuthority)?
 
     private let schedule = AuthoritySchedule()
 
     init(
         trustDomain: TrustDomain, settings: AuthorityKeeper.Settings, server: ServerID, keys: any SigningKeyStore,
-        upstream: (any UpstreamAuthority)?
+        loose: LooseKeys, upstream: (any UpstreamAuthority)?
     ) {
         self.trustDomain = trustDomain
         self.settings = settings
         self.server = server
         self.keys = keys
+        self.loose = loose
         self.upstream = upstream
     }
 
@@ -30,10 +32,13 @@ struct AuthorityMaker {
     ///   - draft: What there is; changed.
     ///   - now: The time.
     ///   - mayForget: Whether what has long ended may be dropped.
+    ///   - isStart: Whether there is no going on without both kinds, so that nothing is published upstream in vain: a server
+    ///     that is started again and again would use up what an upstream keeps of it.
     ///   - entropy: For names and serial numbers.
     /// - Returns: What kept a kind from what was due; nothing of that kind was changed then, and the other one goes on.
     func tend(
-        _ draft: inout AuthorityDraft, now: Date, mayForget: Bool, using entropy: inout some Entropy
+        _ draft: inout AuthorityDraft, now: Date, mayForget: Bool, isStart: Bool = false,
+        using entropy: inout some Entropy
     ) async -> [AuthorityRecord.Kind: AuthorityError] {
         var failures: [AuthorityRecord.Kind: AuthorityError] = [:]
         for kind in AuthorityRecord.Kind.allCases {
@@ -44,6 +49,10 @@ struct AuthorityMaker {
             } catch {
                 failures[kind] = error
                 draft.note(createdKeys: attempt.createdKeys.dropFirst(draft.createdKeys.count))
+                let own = draft.own(kind, of: server)
+                if isStart, !own.contains(where: { $0.state == .active && AuthoritySchedule.canSign($0, now: now) }) {
+                    return failures
+                }
             }
         }
         guard mayForget else { return failures }
@@ -86,6 +95,7 @@ struct AuthorityMaker {
         draft.note(createdKeys: [name])
         let key: any SigningKey
         do {
+            try await loose.add([name])
             key = try await keys.generate(name, type: kind == .x509 ? settings.x509KeyType : settings.jwtKeyType)
         } catch {
             throw .keyStore(error)

@@ -39,6 +39,14 @@ package struct AuthoritySchedule: Hashable, Sendable {
     /// - Returns: A sixth of it, a week at most.
     package static func longestWholeSVID(under lifetime: Duration) -> Duration { min(lifetime / 6, longestHandover) }
 
+    /// How often those who hold the bundle should look again, so that they know every authority before it signs.
+    ///
+    /// - Parameter lifetime: An authority's.
+    /// - Returns: A quarter of the time for which a successor is published before it takes over; five minutes at most.
+    package static func refreshInterval(under lifetime: Duration) -> Duration {
+        max(.seconds(1), min(.seconds(300), (lifetime / 2 - lifetime / 6) / 4))
+    }
+
     /// Whether the next one should have been prepared, with a tenth of the preparation to spare.
     static func isSuccessorOverdue(after record: AuthorityRecord, now: Date) -> Bool {
         let span = record.notAfter.timeIntervalSince(record.notBefore)

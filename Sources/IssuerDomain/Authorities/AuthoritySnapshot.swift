@@ -98,7 +98,8 @@ extension AuthorityMaker {
             x509: authority, jwt: try JWTAuthority(record: jwt, key: try await key(of: jwt)),
             bundle: TrustBundle(
                 trustDomain: trustDomain, x509Authorities: certificates, jwtAuthorities: jwtKeys, sequence: sequence,
-                refreshHint: 300),
+                refreshHint: UInt64(
+                    clamping: AuthoritySchedule.refreshInterval(under: settings.lifetime).wholeSeconds)),
             records: records,
             tainted: TaintedAuthorities(
                 certificates: Set(tainted.filter { $0.kind == .x509 }.map(\.publicDER)),

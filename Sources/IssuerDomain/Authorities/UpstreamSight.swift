@@ -7,28 +7,28 @@ struct UpstreamSight {
     /// Answers may be this old when they arrive.
     private static let longestDelay: TimeInterval = 60
 
-    private var trusted: Set<String>?
+    private var told: Set<String>?
     private var vouched: (ids: Set<String>, at: Date) = ([], .distantPast)
+    /// Whether nothing was told since somebody was vouched for.
+    private var isVouchLast = false
     private var missed: [String: Date] = [:]
 
     /// Takes in everything that the upstream says it trusts.
-    mutating func learn(_ ids: Set<String>, now: Date) {
-        let isOld = abs(now.timeIntervalSince(vouched.at)) < Self.longestDelay
-        trusted = isOld ? ids.union(vouched.ids) : ids
-    }
+    mutating func learn(_ ids: Set<String>) { (told, isVouchLast) = (ids, false) }
 
     /// Takes in the roots that came with a certificate.
     mutating func vouch(_ ids: Set<String>, now: Date) {
         guard !ids.isEmpty else { return }
-        vouched = (ids, now)
-        trusted?.formUnion(ids)
+        (vouched, isVouchLast) = ((ids, now), true)
     }
 
     /// Notes which of some roots are missing.
     ///
     /// - Returns: Since when, by ID; empty as long as nothing is known.
     mutating func missing(of ids: Set<String>, now: Date) -> [String: Date] {
-        guard let trusted else { return [:] }
+        guard var trusted = told else { return [:] }
+        // What was told since may be older all the same; later on it would have been told anew.
+        if isVouchLast || abs(now.timeIntervalSince(vouched.at)) < Self.longestDelay { trusted.formUnion(vouched.ids) }
         let since = missed
         missed = [:]
         for id in ids.subtracting(trusted) { missed[id] = since[id] ?? now }

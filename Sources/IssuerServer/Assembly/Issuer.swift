@@ -69,6 +69,7 @@ package struct Issuer: Sendable {
             authorities = try await AuthorityKeeper(
                 trustDomain: configuration.trustDomain, settings: configuration.authorities, server: server,
                 store: store, keys: keys,
+                notes: keys.outlivesProcess ? KeyNotesFile(path: configuration.keyNotesPath, files: files) : nil,
                 upstream: configuration.upstream?.open(
                     trustDomain: configuration.trustDomain, clock: clock, files: files, logger: logger),
                 feed: feed, now: clock.now, using: SystemEntropy(), logger: logger)

@@ -35,6 +35,8 @@ package struct IssuerConfiguration: Sendable {
     package var securityMarkPath: String
     /// Where records of issuance wait for the database.
     package var spoolFolder: String
+    /// Where keys are noted that may be in no record.
+    var keyNotesPath: String { "\(databasePath)-loose-keys" }
     /// Whose files say what entries there are; nil for none.
     package var entriesFolder: String?
     /// Under which agent their entries stand that name no parent; nil for none but the one in this process.

@@ -19,8 +19,9 @@ enum UpstreamFailure {
         case (.issuer(let address, _), .refused):
             Failure(
                 .notPermitted, "\(error)",
-                hint: "on the server at \(address), create an entry for this server: mintmark entry create --downstream"
-            )
+                hint:
+                    "see the log of the server at \(address); if it does not know this server, create an entry there: "
+                    + "mintmark entry create --downstream")
         case (.issuer(let address, _), .unsupported), (.issuer(let address, _), .badAnswer):
             Failure(.refused, "\(error)", hint: "see which software runs at \(address), and its log")
         case (nil, _): Failure(.refused, "\(error)", hint: "run again with --log-level debug")

@@ -42,6 +42,7 @@ struct Declarer: Sendable {
             guard !hasProblems else { return }
             $0.steps = Self.told(outcome.plan.steps)
             $0.omitted = UInt32(clamping: outcome.plan.steps.count - $0.steps.count)
+            $0.count(outcome.plan.steps)
             $0.unchanged = UInt32(clamping: outcome.plan.unchanged)
             $0.plan = outcome.plan.fingerprint
         }
@@ -65,6 +66,19 @@ struct Declarer: Sendable {
             case .create(let entry, _): EntryAudit.record("entry created", entry, logger)
             case .update(let entry, _, _): EntryAudit.record("entry updated", entry, logger)
             case .delete(let entry): logger.info("entry deleted", metadata: ["entry.id": "\(entry.id)"])
+            }
+        }
+    }
+}
+
+extension Mintmark_V1_ApplyResponse {
+    /// Says how many steps of each kind there are, also of those that are not told.
+    fileprivate mutating func count(_ steps: [EntryPlan.Step]) {
+        for step in steps {
+            switch step {
+            case .create: creations += 1
+            case .update: updates += 1
+            case .delete: deletions += 1
             }
         }
     }

@@ -75,7 +75,11 @@ package final class DiskKeyStore: SigningKeyStore {
 
     package func delete(_ name: String) async throws(KeyStoreError) {
         try KeyName.check(name)
-        do { try files.remove(path(of: name)) } catch { throw .failed(detail: "\(error)") }
+        do throws(FileSystemError) {
+            try files.remove(path(of: name))
+            // What a crash left behind while it was written.
+            try files.remove("\(path(of: name)).new")
+        } catch { throw .failed(detail: "\(error)") }
         loaded.withLock { $0[name] = nil }
     }
 

@@ -200,31 +200,35 @@ final class IssuerLink<Transport: ClientTransport>: Sendable {
     func registerNodeKeyIfNeeded() async throws {
         guard let store, let identity, !identity.canReattest, registersNodeKey.load(ordering: .relaxed) else { return }
         let known = nodeKey.withLock { $0 }
-        guard known?.agentID != identity.id else { return }
-        // Written before anybody knows it: a key that is registered and lost would be of no use.
-        var key = known ?? NodeKey(key: P256.Signing.PrivateKey(), agentID: nil)
-        if known == nil {
-            try store.save(key)
-            nodeKey.withLock { [key] in $0 = key }
-        }
+        guard known?.agentID != identity.id || known?.isRegistered == false else { return }
+        // Written before anybody knows it, with whom it may be known to afterwards: a key that is registered and lost,
+        // or held back, would be of no use.
+        var key = known ?? NodeKey(key: P256.Signing.PrivateKey(), agentID: nil, isRegistered: false)
+        (key.agentID, key.isRegistered) = (identity.id, false)
+        try keep(key, in: store)
         do {
             try await issuer.registerNodeKey(
                 publicKey: key.publicKey, signature: try key.registration(of: identity.id))
         } catch IssuerClientError.mustReattest {
             // It has learnt meanwhile that this node can repeat its proof.
             registersNodeKey.store(false, ordering: .relaxed)
-            return
+            return try forgetRegistration()
         } catch IssuerClientError.refused(let detail) {
             registersNodeKey.store(false, ordering: .relaxed)
             logger.info(
                 "issuer keeps no node keys; an agent that sleeps past its svid needs a new token",
                 metadata: ["error": "\(detail)"])
-            return
+            return try forgetRegistration()
         }
-        key.agentID = identity.id
-        try store.save(key)
-        nodeKey.withLock { [key] in $0 = key }
+        key.isRegistered = true
+        try keep(key, in: store)
         logger.info("node key registered", metadata: ["agent.id": "\(identity.id)"])
+    }
+
+    /// Keeps a node key for this run and the next.
+    private func keep(_ key: NodeKey, in store: NodeIdentityStore?) throws {
+        try store?.save(key)
+        nodeKey.withLock { $0 = key }
     }
 
     private var hasWayIn: Bool {
@@ -277,12 +281,11 @@ final class IssuerLink<Transport: ClientTransport>: Sendable {
         try store?.forgetJoinKey()
     }
 
-    /// Who is let in anew has no node key with the issuer, also under the ID that it had.
+    /// Who is let in anew has no node key with the issuer, also under the ID that it had; nor has who was refused one.
     private func forgetRegistration() throws {
         guard var key = nodeKey.withLock({ $0 }), key.agentID != nil else { return }
-        key.agentID = nil
-        try store?.save(key)
-        nodeKey.withLock { [key] in $0 = key }
+        (key.agentID, key.isRegistered) = (nil, false)
+        try keep(key, in: store)
     }
 
     private func attest(by prover: any NodeProver, key: P256.Signing.PrivateKey) async throws {

@@ -127,13 +127,17 @@ struct NodeIdentityStore: Sendable {
                 .refused, "\(nodeKeyPath) cannot be read back",
                 hint: "remove it; the agent registers another key once it has joined")
         }
-        return NodeKey(key: key, agentID: object["agent_id"]?.string.flatMap { try? SPIFFEID($0) })
+        let agentID = object["agent_id"]?.string.flatMap { try? SPIFFEID($0) }
+        // An earlier version wrote the ID down when the issuer had answered, and not before.
+        return NodeKey(
+            key: key, agentID: agentID, isRegistered: agentID != nil && object["registered"] != .bool(false))
     }
 
     func save(_ nodeKey: NodeKey) throws(FileSystemError) {
         let document: JSONValue = .members([
             "key": .string(nodeKey.key.derRepresentation.base64EncodedString()),
             "agent_id": nodeKey.agentID.map { .string("\($0)") } ?? .null,
+            "registered": .bool(nodeKey.isRegistered),
         ])
         try files.replace(nodeKeyPath, with: Array(document.compactText.utf8), mode: 0o600)
     }

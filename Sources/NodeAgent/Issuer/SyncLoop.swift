@@ -74,6 +74,7 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
         var (pause, entropy) = (ReconnectPause(), SystemEntropy())
         var isFirst = true
         var refusals = 0
+        var hasRejoined = false
         waker.yield()
         for await _ in wakeUps {
             do {
@@ -82,6 +83,7 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
                 try await link.registerNodeKeyIfNeeded()
                 pause.reset()
                 refusals = 0
+                hasRejoined = false
                 if isFirst {
                     isFirst = false
                     try await onFirstSync()
@@ -91,9 +93,13 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
             } catch IssuerClientError.agentRefused(let detail) {
                 refusals += 1
                 // Once may be a call that was under way while this agent's SVID was replaced.
-                if refusals > 1 { await handleRefusal(detail) }
-                let longest = refusals > 1 ? Duration.seconds(5) : .milliseconds(300)
-                try await Task.sleep(for: ReconnectPause.drawn(from: longest, using: &entropy))
+                let isIn = refusals > 1 ? await handleRefusal(detail) : false
+                // In again, it goes on at once, unless that is what it was told before and was refused all the same.
+                if !isIn || hasRejoined {
+                    let longest = refusals > 1 ? Duration.seconds(5) : .milliseconds(300)
+                    try await Task.sleep(for: ReconnectPause.drawn(from: longest, using: &entropy))
+                }
+                if isIn { hasRejoined = true }
                 waker.yield()
             } catch let failure as Failure {
                 throw failure
@@ -233,10 +239,14 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
     }
 
     /// The issuer no longer knows this agent: nothing may be served on its word.
-    private func handleRefusal(_ detail: String) async {
+    ///
+    /// - Returns: Whether it is in again.
+    private func handleRefusal(_ detail: String) async -> Bool {
         if await link.rejoinIfPossible() {
+            // What was opened with the old SVID ends.
+            following.withLock { $0.rotated?.finish() }
             logger.notice("agent joined again", metadata: ["error": "\(detail)"])
-            return
+            return true
         }
         state.update { view in
             view.entries = [:]
@@ -249,6 +259,7 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
         logger.error(
             "issuer refuses this agent; nothing is served until it is let in again",
             metadata: ["error": "\(detail)", "hint": "create a token with 'mintmark token create', or lift the ban"])
+        return false
     }
 }
 
