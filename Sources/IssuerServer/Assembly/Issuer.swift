@@ -79,6 +79,11 @@ package struct Issuer: Sendable {
             entries = try await EntryRegistrar(
                 trustDomain: configuration.trustDomain, defaults: configuration.assurance, store: guardedEntries,
                 feed: feed, maximumEntries: configuration.access.maximumEntries,
+                lifetimes: { [authorities] now in
+                    EntryLifetimes(
+                        svids: configuration.svids, authorities: configuration.authorities,
+                        signing: authorities.snapshot.x509.record, now: now)
+                },
                 holdsBundle: { [federation] in federation.holdsBundle(of: $0) })
             svids = SVIDIssuer(
                 trustDomain: configuration.trustDomain, settings: configuration.svids, authorities: authorities)
