@@ -275,7 +275,10 @@ let package = Package(
             path: "Tests/StoreContract", swiftSettings: strict),
         // Compiled here so that it cannot fall behind; run by Tests/Fuzz/run, which compiles it once more.
         .target(
-            name: "FuzzTargets", dependencies: ["LinuxKernel", "SPIFFE", "WorkloadSocket", asn1, certificates, crypto],
+            name: "FuzzTargets",
+            dependencies: [
+                "LinuxKernel", "NodeAttestation", "Platform", "SPIFFE", "WorkloadSocket", asn1, certificates, crypto,
+            ],
             path: "Tests/Fuzz/Targets",
             swiftSettings: strict),
         .testTarget(
