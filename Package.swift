@@ -283,7 +283,10 @@ let package = Package(
             path: "Tests/StoreContract", swiftSettings: strict),
         // Compiled here so that it cannot fall behind; run by Tests/Fuzz/run, which compiles it once more.
         .target(
-            name: "FuzzTargets", dependencies: ["LinuxKernel", "SPIFFE", "GRPCWire", asn1, certificates, crypto],
+            name: "FuzzTargets",
+            dependencies: [
+                "LinuxKernel", "NodeAttestation", "Platform", "SPIFFE", "GRPCWire", asn1, certificates, crypto,
+            ],
             path: "Tests/Fuzz/Targets",
             swiftSettings: strict),
         .testTarget(

@@ -9,6 +9,23 @@ package protocol FileSystem: Sendable {
     /// - Throws: ``FileSystemError``.
     func read(_ path: String, limit: Int) throws(FileSystemError) -> [UInt8]?
 
+    /// Reads a whole file that holds a secret, if only those can come near it who may; what is judged is what is read.
+    ///
+    /// - Parameters:
+    ///   - path: The file.
+    ///   - limit: The most bytes read.
+    ///   - privacy: Who may come near it.
+    /// - Returns: The contents, or nil if there is no such file.
+    /// - Throws: ``FileSystemError``.
+    func readSecret(_ path: String, limit: Int, privacy: FilePrivacy) throws(FileSystemError) -> [UInt8]?
+
+    /// Looks at a file or directory; of a symbolic link at the end of the path, at the link itself.
+    ///
+    /// - Parameter path: The file or directory.
+    /// - Returns: What is there, or nil if nothing is.
+    /// - Throws: ``FileSystemError``.
+    func status(_ path: String) throws(FileSystemError) -> FileStatus?
+
     /// Replaces a file so that a crash leaves either the old contents or the new, durable on return.
     ///
     /// - Parameters:
@@ -47,11 +64,17 @@ package struct FileSystemError: Error, Hashable, CustomStringConvertible {
     /// The `errno` value.
     package let code: Int32
     private let reason: String
+    /// What mends it, for a person; nil when that is not known.
+    package let remedy: String?
 
     /// Creates an error.
-    package init(_ operation: String, _ path: String, code: Int32, reason: String) {
+    package init(_ operation: String, _ path: String, code: Int32, reason: String, remedy: String? = nil) {
         (self.operation, self.path, self.code, self.reason) = (operation, path, code, reason)
+        self.remedy = remedy
     }
+
+    /// The error with what mends it, where only one text can be kept.
+    package var advice: String { remedy.map { "\(self); \($0)" } ?? "\(self)" }
 
     package var description: String { "cannot \(operation) \(path): \(reason)" }
 }

@@ -9,12 +9,54 @@ package struct LocalFileSystem: FileSystem {
     package init() {}
 
     package func read(_ path: String, limit: Int) throws(FileSystemError) -> [UInt8]? {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
+        try read(path, limit: limit, flags: 0) { _ throws(FileSystemError) in }
+    }
+
+    package func readSecret(
+        _ path: String, limit: Int, privacy: FilePrivacy
+    ) throws(FileSystemError) -> [UInt8]? {
+        // A link would be refused below as well, but by then something was opened that nobody meant.
+        if privacy == .own { try requireOwn(path) }
+        return try read(path, limit: limit, flags: privacy == .own ? O_NOFOLLOW : 0) {
+            status throws(FileSystemError) in
+            try privacy.judge(Self.status(status), path: path)
+        }
+    }
+
+    package func status(_ path: String) throws(FileSystemError) -> FileStatus? {
+        var status = stat()
+        guard lstat(path, &status) == 0 else {
+            if errno == ENOENT { return nil }
+            throw failure("look at", path)
+        }
+        return Self.status(status)
+    }
+
+    private static func status(_ status: stat) -> FileStatus {
+        let kind: FileStatus.Kind =
+            switch status.st_mode & S_IFMT {
+            case S_IFREG: .file
+            case S_IFDIR: .directory
+            case S_IFLNK: .symbolicLink
+            default: .other
+            }
+        let owner: FileStatus.Owner =
+            status.st_uid == geteuid() ? .thisUser : status.st_uid == 0 ? .root : .another(status.st_uid)
+        return FileStatus(kind: kind, mode: UInt32(status.st_mode) & 0o7777, owner: owner)
+    }
+
+    private func read(
+        _ path: String, limit: Int, flags: Int32, judging: (stat) throws(FileSystemError) -> Void
+    ) throws(FileSystemError) -> [UInt8]? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | flags)
         guard descriptor >= 0 else {
             if errno == ENOENT { return nil }
             throw failure("read", path)
         }
         defer { close(descriptor) }
+        var found = stat()
+        guard fstat(descriptor, &found) == 0 else { throw failure("look at", path) }
+        try judging(found)
         var contents: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 64 << 10)
         while true {

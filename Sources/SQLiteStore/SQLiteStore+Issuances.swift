@@ -19,8 +19,8 @@ extension SQLiteStore: IssuanceRecords {
                 sql: """
                     INSERT INTO issuances (time_ms, request_id, caller_class, principal, address, method, outcome,
                         entry_id, entry_revision, spiffe_id, serial, token_id, audience, expires_at, limited_by, reason,
-                        asked, repeats, first_ms)
-                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                        asked, repeats, first_ms, asked_seconds, granted_seconds)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                     """)
             for record in records {
                 let (call, fact) = (record.call, record.fact)
@@ -30,6 +30,7 @@ extension SQLiteStore: IssuanceRecords {
                     fact.spiffeID.map { "\($0)" }, fact.serial, fact.tokenID, ListColumn.text(fact.audience),
                     fact.expiresAt?.unixSeconds, fact.limit?.rawValue, fact.reason,
                     fact.asked, fact.repetition?.count, fact.repetition?.first.unixMilliseconds,
+                    fact.lifetime?.asked, fact.lifetime?.granted,
                 ])
             }
         }
@@ -105,6 +106,11 @@ extension SQLiteStore: IssuanceRecords {
         fact.asked = try columns.optionalText("asked")
         if let count = try columns.optionalInteger("repeats"), let first = try columns.optionalInteger("first_ms") {
             fact.repetition = .init(count: count, first: Date(unixMilliseconds: first))
+        }
+        if let asked = try columns.optionalInteger("asked_seconds"),
+            let granted = try columns.optionalInteger("granted_seconds")
+        {
+            fact.lifetime = GrantedLifetime(asked: asked, granted: granted)
         }
         return IssuanceRecord(number: try columns.integer("number"), call: call, fact: fact)
     }

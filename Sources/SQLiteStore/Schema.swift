@@ -98,6 +98,7 @@ enum Schema {
         registerAudit(in: &migrator)
         registerAgentStatus(&migrator)
         registerPublishers(&migrator)
+        registerLifetimes(&migrator)
         registerSegments(&migrator)
         return migrator
     }

@@ -4,13 +4,31 @@ internal import IssuerDomain
 /// The database file itself.
 enum StoreFile {
     /// Creates an empty file readable by its owner alone; SQLite gives its journal files the same mode.
+    ///
+    /// - Throws: `readOnly`, also for a file that others may have written to: what it says of who may have what is worth
+    ///   nothing then.
     static func createPrivate(_ path: String) throws(StoreError) {
-        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else {
+            if errno == ELOOP { throw .readOnly(detail: "\(path): it is a symbolic link; name the file itself") }
             let reason = String(cString: strerror(errno)).lowercased()
             throw .readOnly(detail: "\(path): \(reason)")
         }
         defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            throw .readOnly(detail: "\(path): it is no regular file")
+        }
+        guard status.st_uid == geteuid() else {
+            throw .readOnly(
+                detail: "\(path): it belongs to uid \(status.st_uid); run as that user, or change its owner")
+        }
+        guard status.st_mode & 0o022 == 0 else {
+            throw .readOnly(
+                detail: """
+                    \(path): others could write to it; once you know that nobody did, run 'chmod 600 \(path)'
+                    """)
+        }
         // The mode is also mended on a file that is already there.
         guard fchmod(descriptor, 0o600) == 0 else { throw .readOnly(detail: "\(path): cannot set its mode") }
     }

@@ -89,15 +89,18 @@ package struct DiskUpstream: UpstreamAuthority {
 
     private func material(now: Date) throws(UpstreamError) -> DiskMaterial {
         try DiskMaterial(
-            certificates: try text(paths.certificates), key: try text(paths.key),
+            certificates: try text(paths.certificates), key: try text(paths.key, isSecret: true),
             bundle: try paths.bundle.map { path throws(UpstreamError) in try text(path) }, now: now)
     }
 
-    private func text(_ path: String) throws(UpstreamError) -> String {
+    private func text(_ path: String, isSecret: Bool = false) throws(UpstreamError) -> String {
         let contents: [UInt8]?
-        do { contents = try files.read(path, limit: Self.maximumLength) } catch {
-            throw .unavailable(detail: "\(error)")
-        }
+        do {
+            contents =
+                isSecret
+                ? try files.readSecret(path, limit: Self.maximumLength, privacy: .handedOver)
+                : try files.read(path, limit: Self.maximumLength)
+        } catch { throw .unavailable(detail: error.advice) }
         guard let contents else { throw .unavailable(detail: "there is no file \(path)") }
         guard let text = String(validating: contents, as: UTF8.self) else {
             throw .refused(detail: "\(path) is not text")

@@ -546,3 +546,29 @@ struct ArgumentTests {
         #expect(try #require(InstantArgument(argument: text)).date == Date(timeIntervalSince1970: 1_800_000_000))
     }
 }
+
+@Suite("The issuance record as shown")
+struct AuditRenderingTests {
+    private static func issued(asked: Int64, granted: Int64) -> Mintmark_V1_Issuance {
+        var issuance = Mintmark_V1_Issuance()
+        (issuance.outcome, issuance.serial, issuance.limitedBy) = (.issued, "40dd", "node_expiry")
+        (issuance.askedSeconds, issuance.grantedSeconds) = (asked, granted)
+        return issuance
+    }
+
+    @Test("What was asked for stands beside what was granted, in every form")
+    func lifetimes() throws {
+        let shown = AuditRendering.list([
+            Self.issued(asked: 20_000, granted: 10_800), Self.issued(asked: 300, granted: 300), Mintmark_V1_Issuance(),
+        ])
+        let lines = shown.text(.table).split(separator: "\n")
+        #expect(lines[0].contains("LIFETIME"))
+        #expect(lines[1].contains("10800 s of 20000 s") && lines[1].contains("node_expiry"))
+        #expect(lines[2].contains("300 s") && !lines[2].contains("of 300 s"))
+        #expect(!lines[3].contains(" s "))
+        let json = shown.text(.json)
+        #expect(json.contains("\"asked_seconds\": 20000") && json.contains("\"granted_seconds\": 10800"))
+        #expect(json.contains("\"asked_seconds\": null"))
+        #expect(shown.text(.yaml).contains("granted_seconds: 10800"))
+    }
+}

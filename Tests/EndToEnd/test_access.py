@@ -438,10 +438,45 @@ def samples(text: str) -> dict[str, float]:
     return found
 
 
+def metrics_address(daemon) -> str:
+    line = poll(
+        "the metrics' address",
+        lambda: next((each for each in daemon.log.splitlines() if "metrics are served" in each), None),
+    )
+    return line.split("address=")[1].split()[0].strip('"')
+
+
+def test_an_agent_measures_itself_and_names_no_workload(roles):
+    server = roles.server("measured-agent")
+    agent = roles.agent(server, "measuring", metrics={"port": 0}).join(server)
+    identity = fresh_id("measured")
+    entry = server.register(identity, my_uid())
+    poll("the identity", lambda: identity in agent.ids())
+    text = scrape(metrics_address(agent))
+    numbers = samples(text)
+    assert numbers["mintmark_agent_serving"] == 1 and numbers["mintmark_agent_entries"] >= 1
+    assert numbers['mintmark_agent_syncs_total{outcome="ok"}'] >= 1
+    assert numbers['mintmark_agent_svids{kind="x509"}'] >= 1
+    assert 0 < numbers["mintmark_agent_svid_remaining_seconds"] <= 3 * 3600
+    assert 0 <= numbers["mintmark_agent_last_sync_age_seconds"] < 60
+    assert any(name.startswith("mintmark_agent_calls_total{") and "FetchX509SVID" in name for name in numbers)
+    assert identity not in text and entry["id"] not in text and "uid:" not in text
+    server.stop()
+    failed = 'mintmark_agent_syncs_total{outcome="failed"}'
+    poll("a failed round", lambda: f"{failed} 0" not in scrape(metrics_address(agent)), within=30)
+
+
+def test_one_process_for_both_halves_measures_both(start_up):
+    daemon = start_up("--metrics-port", "0")
+    text = scrape(metrics_address(daemon))
+    assert "mintmark_entries " in text and "mintmark_agent_entries " in text
+    names = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ")]
+    assert len(names) == len(set(names)), "each metric is told once"
+
+
 def test_metrics_count_what_is_done_and_name_nobody(roles):
     server = roles.server("measured", metrics={"port": 0}, limits={"attestation": {"rate": 0.1, "burst": 3}})
-    line = poll("the metrics' address", lambda: next((each for each in server.log.splitlines() if "metrics are served" in each), None))
-    address = line.split("address=")[1].split()[0]
+    address = metrics_address(server)
     assert address.startswith("127.0.0.1:")
     agent = roles.agent(server, "measured-agent").join(server)
     server.register(fresh_id(), my_uid())

@@ -103,6 +103,28 @@ def test_keys_in_plain_are_encrypted_once_a_passphrase_is_configured(roles, secr
 
 
 @pytest.mark.limit(60)
+def test_what_others_can_read_is_not_used_for_keys(roles, secret):
+    server = roles.server(key_store={"kind": "disk", "passphrase_file": str(secret)})
+    before = server.authorities()
+    server.stop()
+    key = key_files(server)[0]
+    for path, wrong, right in [(secret, 0o644, 0o600), (key, 0o640, 0o600), (key.parent, 0o755, 0o700)]:
+        path.chmod(wrong)
+        server.start(wait=False)
+        server.wait_exit().refusal(CANNOT_CREATE, saying=[f"chmod {right:o} {path}"])
+        path.chmod(right)
+    real = key.with_suffix(".real")
+    key.rename(real)
+    key.symlink_to(real)
+    server.start(wait=False)
+    server.wait_exit().refusal(CANNOT_CREATE, saying=["symbolic link", str(key)])
+    key.unlink()
+    real.rename(key)
+    server.start()
+    assert server.authorities() == before
+
+
+@pytest.mark.limit(60)
 def test_encrypted_keys_need_their_own_secret(roles, home, secret):
     server = roles.server(key_store={"kind": "disk", "passphrase_file": str(secret)})
     files = {path: path.read_bytes() for path in key_files(server)}
@@ -118,12 +140,14 @@ def test_encrypted_keys_need_their_own_secret(roles, home, secret):
     server.start(wait=False)
     server.wait_exit().refusal(CANNOT_CREATE, saying=[f"there is no file {secret}"])
     assert {path: path.read_bytes() for path in key_files(server)} == files, "no start that failed changes a key"
+    secret.touch(mode=0o600)
     secret.write_text(PASSPHRASE)
     server.start()
 
 
 def test_a_key_file_encrypts_as_well(roles, home):
     random = home / "random"
+    random.touch(mode=0o600)
     random.write_bytes(os.urandom(32))
     server = roles.server(key_store={"kind": "disk", "key_file": str(random)})
     assert all(path.read_bytes().startswith(b"MMKEY") for path in key_files(server))

@@ -499,7 +499,10 @@ def test_an_agent_finds_a_server_that_was_made_anew(roles, certs, source):
         if source == "url"
         else {"trust_bundle": str(kept)}
     )
-    agent = roles.agent(server, node_attestor=on_agent, rebootstrap_mode="auto", rebootstrap_delay="2s", **where)
+    agent = roles.agent(
+        server, node_attestor=on_agent, rebootstrap_mode="auto" if source == "url" else "always",
+        rebootstrap_delay="2s", **where,
+    )  # fmt: skip
     patient = roles.agent(server, "patient", node_attestor=way("x509pop-rsa", certs)[1], **where)
     for one in (agent, patient):
         one.start()
@@ -525,8 +528,9 @@ def test_an_agent_finds_a_server_that_was_made_anew(roles, certs, source):
     [
         ({"trust_bundle_url": "http://bundles.example.org/x"}, ["https://"]),
         ({"trust_bundle_url": "https://127.0.0.1:1/x", "trust_bundle_url_authorities": "/nowhere"}, ["/nowhere"]),
-        ({"rebootstrap_mode": "auto"}, ["node_attestor"]),
-        ({"rebootstrap_mode": "always"}, ["rebootstrap_mode"]),
+        ({"rebootstrap_mode": "always"}, ["node_attestor"]),
+        ({"rebootstrap_mode": "sometimes"}, ["rebootstrap_mode", "never, auto or always"]),
+        ({"metrics": {"address": "127.0.0.1"}}, ["metrics.port"]),
         ({"rebootstrap_delay": "0s"}, ["rebootstrap_delay"]),
     ],
 )
@@ -534,6 +538,15 @@ def test_a_bundle_that_cannot_be_trusted_again_is_named(home, settings, words):
     path = home / "agent.yaml"
     path.write_text(yaml.safe_dump({"trust_domain": TRUST_DOMAIN} | settings))
     run("agent", "validate", "--config", path).refusal(BAD_CONFIG, saying=words)
+
+
+def test_rebootstrap_that_cannot_be_is_said_by_auto_and_refused_by_always(roles):
+    server = roles.server("strict")
+    agent = roles.agent(server, "hopeful", rebootstrap_mode="auto").join(server)
+    assert "rebootstrap_mode auto has no effect" in agent.log
+    strict = roles.agent(server, "strict-agent", rebootstrap_mode="always")
+    strict.start("--join-token", server.token(), "--trust-bundle", server.write_bundle(), wait=False)
+    strict.wait_exit().refusal(BAD_CONFIG, saying=["rebootstrap_mode always needs a node_attestor"])
 
 
 @pytest.mark.limit(60)

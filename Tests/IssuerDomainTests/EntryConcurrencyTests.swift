@@ -40,17 +40,7 @@ struct EntryConcurrencyTests {
         _ = try await registrar.createDigestSet(
             name: "release", keeps: 1, grace: .seconds(60), digests: [String(repeating: "0", count: 64)],
             now: Given.start)
-        let done = try await withThrowingTaskGroup(of: Int.self) { group in
-            for task in 0..<Self.tasks {
-                group.addTask {
-                    var entropy = SeededEntropy(seed &* 1000 &+ UInt64(task))
-                    var count = 0
-                    for _ in 0..<Self.operations { count += try await step(registrar, task, using: &entropy) }
-                    return count
-                }
-            }
-            return try await group.reduce(0, +)
-        }
+        let tally = try await EntryChurn(tasks: Self.tasks, operations: Self.operations, seed: seed).run(registrar)
         var model: [String: Entry] = [:]
         var sets: [String: DigestSet] = [:]
         var revision: UInt64 = 0
@@ -79,8 +69,7 @@ struct EntryConcurrencyTests {
             #expect(index[entry.id] == entry)
             #expect(index.entry(with: entry.contents.key) == entry)
         }
-        for parent in Self.parents {
-            let agent = try Given.id(parent)
+        for agent in try EntryChurn.parentIDs() {
             let expected = Set(
                 model.values.filter { $0.contents.parentID == agent && $0.contents.isInForce(at: Given.start) }.map(
                     \.id))
@@ -91,59 +80,10 @@ struct EntryConcurrencyTests {
             #expect(Set(index.entries(using: name).map(\.id)) == Set(users))
         }
         let fresh = EntryIndex(entries: loaded.entries, revision: loaded.revision)
-        for parent in Self.parents {
-            let agent = try Given.id(parent)
+        for agent in try EntryChurn.parentIDs() {
             #expect(
                 fresh.authorized(for: agent, now: Given.start) == index.authorized(for: agent, now: Given.start))
         }
-        #expect(done > Self.tasks * Self.operations / 4, "\(done) operations changed something")
-    }
-
-    private static let parents = ["/spire/agent/one", "/spire/agent/two", "/w/0", "/w/1"]
-
-    /// Does one random thing; returns how many entries it changed.
-    private func step(
-        _ registrar: EntryRegistrar, _ task: Int, using entropy: inout SeededEntropy
-    ) async throws -> Int {
-        let id = "e\(Int.random(in: 0..<60, using: &entropy))"
-        let contents = try random(using: &entropy)
-        switch Int.random(in: 0..<10, using: &entropy) {
-        case 0..<4:
-            return try await registrar.create(
-                [EntryDraft(id: id, contents: contents), EntryDraft(contents: try random(using: &entropy))],
-                now: Given.start, using: SeededEntropy(UInt64.random(in: 0..<(.max), using: &entropy))
-            ).count { (try? $0.get()) != nil }
-        case 4..<7:
-            return try await registrar.update([EntryPatch(id: id) { $0 = contents }], now: Given.start)
-                .count { (try? $0.get()) != nil }
-        case 7:
-            let ids = registrar.read { index in index.entries.map(\.id).sorted().prefix(3).map(\.self) }
-            return try await registrar.delete(ids + [id]).count { (try? $0.get()) != nil }
-        case 8:
-            let outcome = try await registrar.apply(
-                Declaration(
-                    entries: [
-                        DeclaredEntry(source: "f:1", id: "d\(task)", contents: contents, terms: .init()),
-                        DeclaredEntry(source: "f:2", id: nil, contents: try random(using: &entropy), terms: .init()),
-                    ], keeper: "team-\(task)", prunes: true), isDryRun: false, now: Given.start,
-                using: SeededEntropy(UInt64.random(in: 0..<(.max), using: &entropy)))
-            return outcome.isApplied ? outcome.plan.steps.count : 0
-        default:
-            let digest = String(repeating: "\(Int.random(in: 0..<10, using: &entropy))", count: 64)
-            return try await registrar.addVersion(
-                to: "release", digests: [digest], dropsOthers: false, now: Given.start
-            ).map { _ in 1 }.get()
-        }
-    }
-
-    private func random(using entropy: inout SeededEntropy) throws -> EntryContents {
-        let uid = Int.random(in: 0..<20, using: &entropy)
-        var contents = try Given.contents(
-            "/w/\(Int.random(in: 0..<12, using: &entropy))",
-            parent: Self.parents[Int.random(in: 0..<Self.parents.count, using: &entropy)],
-            selectors: ["unix:uid:\(uid)"])
-        contents.details.isDisabled = Int.random(in: 0..<8, using: &entropy) == 0
-        if Int.random(in: 0..<4, using: &entropy) == 0 { contents.details.rules.digestSets = ["release"] }
-        return contents
+        #expect(tally.failed == 0 && tally.changed > Self.tasks * Self.operations / 4, "\(tally)")
     }
 }

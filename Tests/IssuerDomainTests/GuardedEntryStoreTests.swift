@@ -41,6 +41,34 @@ struct GuardedEntryStoreTests {
         #expect(!store.holdsPower(try Sample.id("/team-a/free")))
     }
 
+    @Test("A scope that is full takes no more, one by one or in a batch, until something in it goes; others are free")
+    func bounded() async throws {
+        let scope = RegistrationScope(prefixes: [try Sample.id("/team-a")], maximumEntries: 3)
+        let store = GuardedEntryStore(MemoryStore(), scopes: [scope])
+        func bound<Value>(_ body: () async throws -> Value) async throws -> Value {
+            try await RegistrationScope.$binding.withValue([scope], operation: body)
+        }
+        func put(_ number: Int, path: String? = nil, selector: String = "unix:uid:1") throws -> EntryChange {
+            .put(try Sample.entry("e\(number)", path: path ?? "/team-a/\(number)", selectors: [selector]))
+        }
+        // What others have put there takes room as well.
+        _ = try await store.apply([try put(0), try put(9, path: "/team-b/web")])
+        try await bound {
+            await #expect { try await store.apply([try put(1), try put(2), try put(3)]) } throws: { Self.isOutside($0) }
+            _ = try await store.apply([try put(1), try put(2)])
+            let objection = store.objection(to: try put(3))
+            #expect(objection.map { "\($0)" }?.contains("3 of at most 3") == true)
+            await #expect { try await store.apply([try put(3)]) } throws: { Self.isOutside($0) }
+            _ = try await store.apply([try put(2, selector: "unix:uid:2")])
+            _ = try await store.apply([.delete(id: "e1"), try put(3)])
+            await #expect { try await store.apply([try put(4)]) } throws: { Self.isOutside($0) }
+        }
+        _ = try await store.apply([try put(4)])
+        let fresh = GuardedEntryStore(MemoryStore(), scopes: [scope])
+        _ = try await fresh.loadEntries()
+        try await bound { _ = try await fresh.apply([try put(1)]) }
+    }
+
     @Test("Nor an ID above an entry outside of the scope, however far above")
     func parents() async throws {
         let store = GuardedEntryStore(MemoryStore())

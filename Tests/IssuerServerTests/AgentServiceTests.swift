@@ -339,7 +339,11 @@ struct AgentServiceTests {
         try await TestServer.run { server in
             let token = try await server.admin.agents.createJoinToken(.with { $0.ttl = 600 })
             let joined = try await server.node.attest("join_token", payload: Data(token.value.utf8))
+            let whole = try await server.admin.agents.getAgent(.with { $0.id = joined.agentID })
+            #expect(!whole.x509SvidSerialNumber.isEmpty)
             _ = try await server.admin.agents.banAgent(.with { $0.id = joined.agentID })
+            let banned = try await server.admin.agents.getAgent(.with { $0.id = joined.agentID })
+            #expect(banned.banned && banned.x509SvidSerialNumber.isEmpty, "as tools know it")
             _ = try await server.admin.agents.deleteAgent(.with { $0.id = joined.agentID })
             let events = ["join token created", "agent attested", "agent banned", "agent evicted"]
             #expect(server.logs.messages().filter { events.contains($0) } == events)

@@ -17,6 +17,38 @@ struct AuditServiceTests {
         try await Mintmark_V1_Audit.Client(wrapping: access.local).query(.with(narrow)).issuances
     }
 
+    @Test(
+        "A lifetime that was cut is on record with what was asked, what was granted and why, for certificate and token")
+    func cutLifetimes() async throws {
+        try await AccessServer.run(.init()) { access in
+            let server = access.server
+            let joined = try await server.joinAndPresent()
+            var wire = Spire_Api_Types_Entry.example("/long", parent: joined.agentID)
+            (wire.x509SvidTtl, wire.jwtSvidTtl) = (20_000, 86_400)
+            let entry = try #require(try await server.create([wire]).first)
+            let csr = try Self.csr()
+            let signed = try await server.node.svids.batchNewX509SVID(
+                .with {
+                    $0.params = [
+                        .with {
+                            $0.entryID = entry.id
+                            $0.csr = csr
+                        }
+                    ]
+                })
+            #expect(signed.results.map(\.status.code) == [0])
+            _ = try await server.node.svids.newJWTSVID(
+                .with {
+                    $0.entryID = entry.id
+                    $0.audience = ["db"]
+                })
+            let (token, certificate) = (try await Self.records(access)[0], try await Self.records(access)[1])
+            #expect(certificate.askedSeconds == 20_000 && certificate.grantedSeconds == 10_800)
+            #expect(token.askedSeconds == 86_400 && token.grantedSeconds == 10_800)
+            #expect([certificate, token].allSatisfy { $0.limitedBy == "node_expiry" })
+        }
+    }
+
     static func csr() throws -> Data { Data(try SigningRequestMaker.request(signedBy: P256.Signing.PrivateKey())) }
 
     @Test("What an agent gets and does not get is on record when the answer arrives, with who, what and why")
@@ -57,6 +89,8 @@ struct AuditServiceTests {
             #expect(issued.entryID == entry.id)
             #expect(issued.spiffeID == "spiffe://example.org/web")
             #expect(issued.limitedBy == "issuer_default")
+            #expect(issued.askedSeconds == 3600 && issued.grantedSeconds == 3600)
+            #expect(denied.askedSeconds == 0 && denied.grantedSeconds == 0)
             #expect(issued.expiresAt == results[0].svid.expiresAt)
             #expect(issued.requestID == denied.requestID && !issued.requestID.isEmpty)
             #expect(issued.timeMs == 1_800_000_000_000)

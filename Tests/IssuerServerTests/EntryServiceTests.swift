@@ -397,7 +397,8 @@ struct AuthorizedEntriesTests {
 
             let ids = created.map(\.id)
             let answers = try await server.node.sync([
-                .with { $0.outputMask = .with { $0.spiffeID = true } }, .with { $0.ids = Array(ids[0..<2]) },
+                .with { $0.outputMask = .with { ($0.spiffeID, $0.revisionNumber) = (true, true) } },
+                .with { $0.ids = Array(ids[0..<2]) },
                 .with { $0.ids = ids }, .with { $0.ids = ["gone meanwhile"] },
             ])
             #expect(answers.map(\.entries.count) == [0, 2, 500, 500, 201, 0])
@@ -455,15 +456,17 @@ struct AuthorizedEntriesTests {
         }
     }
 
-    @Test("Sync keeps its order: no IDs first, no mask later")
+    @Test("Sync keeps its order: no IDs first, and the first mask counts, which must show revisions")
     func protocolMistakes() async throws {
         try await TestServer.run { server in
             let joined = try await server.joinAndPresent()
             try await expectCode(.invalidArgument) { _ = try await server.node.sync([.with { $0.ids = ["a"] }]) }
             #expect(try await server.node.sync([]).isEmpty)
             try await server.create((0..<501).map { .example("/w\($0)", parent: joined.agentID) })
-            let late = SyncRequest.with { $0.outputMask = .init() }
-            try await expectCode(.invalidArgument) { _ = try await server.node.sync([.init(), late]) }
+            let blind = SyncRequest.with { $0.outputMask = .init() }
+            try await expectCode(.invalidArgument) { _ = try await server.node.sync([blind]) }
+            let answers = try await server.node.sync([.init(), blind])
+            #expect(answers.count == 2 && answers[0].entryRevisions.count == 501 && answers[1].entries.isEmpty)
         }
     }
 }

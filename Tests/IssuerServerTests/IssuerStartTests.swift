@@ -89,6 +89,7 @@ struct IssuerStartTests {
             try "-----BEGIN CERTIFICATE-----\n\(lines)\n-----END CERTIFICATE-----\n".write(
                 toFile: certificates, atomically: true, encoding: .utf8)
             try ca.key.pemRepresentation.write(toFile: key, atomically: true, encoding: .utf8)
+            try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: key)
             let clock = ManualClock(TestServer.start)
             try await TestServer.run(
                 in: folder, clock: clock, upstream: .disk(certificates: certificates, key: key, roots: nil)

@@ -27,6 +27,10 @@ struct OperationServiceTests {
                 }
             }
             #expect(threshold.level == .trace)
+            for level: Spire_Api_Types_LogLevel in [.panic, .fatal] {
+                #expect(try await logger.setLogLevel(.with { $0.newLevel = level }).currentLevel == level)
+                #expect(threshold.level == .critical)
+            }
             #expect(try await logger.resetLogLevel(.init()).currentLevel == .warn)
             #expect(threshold.level == .warning)
         }

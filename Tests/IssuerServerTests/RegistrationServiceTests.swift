@@ -87,6 +87,31 @@ struct RegistrationServiceTests {
         }
     }
 
+    @Test("Who registers a lifetime that is not to be had is told so, with the rule, as is who changes or looks at it")
+    func lifetimes() async throws {
+        try await TestServer.run { server in
+            let created = try await server.register([
+                .example("/long") { $0.entry.x509SvidTtl = 86_401 }, .example("/short") { $0.entry.x509SvidTtl = 60 },
+            ])
+            #expect(created.map(\.warnings.count) == [1, 0])
+            #expect(
+                created[0].warnings.first?.contains("X.509-SVID TTL of 86401 s cannot be had: at most 10800 s") == true)
+            var item = Mintmark_V1_UpdateEntriesRequest.Item()
+            item.entry.id = created[1].entry.entry.id
+            item.entry.jwtSvidTtl = 10_000
+            item.mask.jwtSvidTtl = true
+            let update = Mintmark_V1_UpdateEntriesRequest.with { [item] in $0.items = [item] }
+            let changed = try #require(try await server.admin.registration.updateEntries(update).results.first)
+            #expect(
+                changed.warnings.count == 1 && changed.warnings[0].contains("not always had"), "\(changed.warnings)")
+            let findings = try await server.admin.declarations.lint(.init()).findings.filter { $0.kind == "shortened" }
+            #expect(findings.count == 2)
+            #expect(
+                server.logs.records.contains { $0.message == "entry asks for a lifetime that is not to be had" },
+                "over the public API it is the log that says so")
+        }
+    }
+
     @Test("An update changes terms alone, fields alone, or both; nothing else moves")
     func updates() async throws {
         try await TestServer.run { server in

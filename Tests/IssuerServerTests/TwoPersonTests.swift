@@ -156,6 +156,48 @@ struct TwoPersonTests {
         }
     }
 
+    @Test("Which programs a digest set lets have power is for two people as well, and only while it does")
+    func digestSets() async throws {
+        try await AccessServer.run(try Self.settings(lifetime: .seconds(600)), minting: ["/keys"]) { access in
+            try await access.present("/keys")
+            let approvals = Mintmark_V1_Approvals.Client(wrapping: access.node)
+            let admin = access.server.admin
+            func digests(_ digit: String) -> [String] { [String(repeating: digit, count: 64)] }
+            for name in ["boss", "web"] {
+                _ = try await admin.digestSets.create(.with { ($0.name, $0.sha256) = (name, digests("a")) })
+            }
+            let items: [Mintmark_V1_CreateEntriesRequest.Item] = ["boss", "web"].map { name in
+                .with {
+                    $0.entry = .example("/\(name)")
+                    $0.entry.admin = name == "boss"
+                    $0.details.rules.digestSets = [name]
+                }
+            }
+            let request = Mintmark_V1_CreateEntriesRequest.with { $0.items = items }
+            try await expectCode(.failedPrecondition) { _ = try await admin.registration.createEntries(request) }
+            let first = try #require(try await approvals.list(.init()).approvals.first)
+            _ = try await approvals.approve(.with { $0.id = first.id })
+            let stored = try await admin.registration.createEntries(request).results
+            #expect(stored.map(\.status.code) == [0, 0], "\(stored.map(\.status.message))")
+
+            let change = Mintmark_V1_AddDigestSetVersionRequest.with { ($0.name, $0.sha256) = ("boss", digests("b")) }
+            try await expectCode(.failedPrecondition) { _ = try await admin.digestSets.addVersion(change) }
+            #expect(try await admin.digestSets.get(.with { $0.name = "boss" }).versions.count == 1)
+            let web = Mintmark_V1_AddDigestSetVersionRequest.with { ($0.name, $0.sha256) = ("web", digests("b")) }
+            #expect(try await admin.digestSets.addVersion(web).versions.count == 2, "one person's business")
+            let second = try #require(try await approvals.list(.init()).approvals.first)
+            #expect(second.method.hasSuffix("DigestSets/AddVersion") && second.request.contains("boss"))
+            _ = try await approvals.approve(.with { $0.id = second.id })
+            #expect(try await admin.digestSets.addVersion(change).versions.count == 2)
+
+            let boss = try #require(stored.first).entry.entry.id
+            let deleted = try await admin.entries.batchDeleteEntry(.with { $0.ids = [boss] })
+            #expect(deleted.results.map(\.status.code) == [0])
+            let last = Mintmark_V1_AddDigestSetVersionRequest.with { ($0.name, $0.sha256) = ("boss", digests("c")) }
+            #expect(try await admin.digestSets.addVersion(last).versions.count >= 2, "it gives nobody power any more")
+        }
+    }
+
     @Test("Unless it is configured, one person is enough")
     func one() async throws {
         let authority = RecordingAuthority()

@@ -71,6 +71,46 @@ struct DiskKeyStoreTests {
         }
     }
 
+    @Test("A folder or a key that others can reach is refused on opening, and used again once it is mended")
+    func reachable() async throws {
+        try await TemporaryFolder.use { folder in
+            let keys = "\(folder)/keys"
+            _ = try await DiskKeyStore(folder: keys, files: LocalFileSystem()).generate("x509-1", type: .ecP256)
+            for (path, wrong, right) in [(keys, 0o750, 0o700), ("\(keys)/x509-1.pk8", 0o640, 0o600)] {
+                try FileManager.default.setAttributes([.posixPermissions: wrong], ofItemAtPath: path)
+                let error = #expect(throws: FileSystemError.self) {
+                    try DiskKeyStore(folder: keys, files: LocalFileSystem())
+                }
+                #expect(error?.remedy?.contains("chmod \(String(right, radix: 8)) \(path)") == true)
+                try FileManager.default.setAttributes([.posixPermissions: right], ofItemAtPath: path)
+            }
+            let store = try DiskKeyStore(folder: keys, files: LocalFileSystem())
+            try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: "\(keys)/x509-1.pk8")
+            let late = await #expect(throws: KeyStoreError.self, "also when it happens later") {
+                try await store.key("x509-1")
+            }
+            #expect(late.map { "\($0)" }?.contains("chmod 600") == true)
+        }
+    }
+
+    @Test("A link in place of the folder or of a key is refused")
+    func links() async throws {
+        try await TemporaryFolder.use { folder in
+            _ = try await DiskKeyStore(folder: "\(folder)/real", files: LocalFileSystem())
+                .generate("x509-1", type: .ecP256)
+            try FileManager.default.createSymbolicLink(
+                atPath: "\(folder)/keys", withDestinationPath: "\(folder)/real")
+            #expect(throws: FileSystemError.self) {
+                try DiskKeyStore(folder: "\(folder)/keys", files: LocalFileSystem())
+            }
+            try FileManager.default.createSymbolicLink(
+                atPath: "\(folder)/real/x509-2.pk8", withDestinationPath: "\(folder)/real/x509-1.pk8")
+            #expect(throws: FileSystemError.self) {
+                try DiskKeyStore(folder: "\(folder)/real", files: LocalFileSystem())
+            }
+        }
+    }
+
     @Test("A key that is not there is missing")
     func missing() async throws {
         await #expect(throws: KeyStoreError.missing(name: "x509-1")) { try await store().key("x509-1") }

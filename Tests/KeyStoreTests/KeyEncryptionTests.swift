@@ -64,6 +64,15 @@ struct KeyEncryptionTests {
         #expect(try await store(files).key("x509-1").type == .ecP256)
     }
 
+    @Test(
+        "A secret that others can read protects nothing and is refused", arguments: [0o644, 0o660, 0o602] as [UInt32])
+    func readableSecret(mode: UInt32) {
+        let files = self.files()
+        files.place("/secret", Array("correct horse battery staple".utf8), mode: mode)
+        let error = #expect(throws: KeyStoreError.self) { try KeyEncryption(.passphraseFile("/secret"), files: files) }
+        #expect(error.map { "\($0)" }?.contains("chmod 600 /secret") == true)
+    }
+
     @Test("Keys in plain are encrypted when the store is first opened with a secret, and stay the same keys")
     func migration() async throws {
         let files = self.files()

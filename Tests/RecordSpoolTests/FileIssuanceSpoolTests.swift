@@ -44,6 +44,7 @@ struct FileIssuanceSpoolTests {
             try SPIFFEID("spiffe://example.org/web"), expiresAt: Sample.start + 3600, limit: .nodeExpiry)
         (issued.entryID, issued.entryRevision, issued.serial) = ("entry-1", -7, "40dd")
         (issued.tokenID, issued.audience, issued.asked) = ("jti", ["", "db", "ä \"quoted\" one"], "x509pop")
+        issued.lifetime = GrantedLifetime(asked: 7200, granted: 3600)
         var denied = IssuanceFact.denied("not authorized")
         denied.repetition = .init(count: 7, first: Sample.start - 1.507)
         for fact in [issued, denied, .issued()] {

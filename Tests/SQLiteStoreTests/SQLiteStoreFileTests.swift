@@ -51,6 +51,27 @@ struct SQLiteStoreFileTests {
         }
     }
 
+    @Test("A database that others could write to, or that is another user's, or a link, is not believed")
+    func written() throws {
+        try TemporaryFolder.use { folder in
+            let path = "\(folder)/store.db"
+            for mode in [0o660, 0o606, 0o622] {
+                #expect(
+                    FileManager.default.createFile(atPath: path, contents: nil, attributes: [.posixPermissions: mode]))
+                #expect(throws: Refusal.readOnly) { try refusal(of: path) }
+                #expect(try self.mode(of: path) == mode, "it is left as it is, for whoever has to look at it")
+            }
+            try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
+            try open(path).close()
+            try FileManager.default.createSymbolicLink(atPath: "\(folder)/link.db", withDestinationPath: path)
+            #expect(throws: Refusal.readOnly) { try refusal(of: "\(folder)/link.db") }
+            if getuid() == 0 {
+                #expect(chown(path, 65534, 65534) == 0)
+                #expect(throws: Refusal.readOnly) { try refusal(of: path) }
+            }
+        }
+    }
+
     @Test("What is not a database is refused as corrupt and left as it is", arguments: [64, 4096, 200_000])
     func garbage(size: Int) async throws {
         try TemporaryFolder.use { folder in

@@ -23,6 +23,7 @@ package enum LedgerContract {
         (fact.entryID, fact.entryRevision) = ("entry-1", 7)
         (fact.serial, fact.tokenID, fact.audience) = ("40dd", "jti-1", ["db", "a \"quoted\" one"])
         fact.asked = "x509pop"
+        fact.lifetime = GrantedLifetime(asked: 7200, granted: 3600)
         return IssuanceRecord(call: call(seconds), fact: fact)
     }
 

@@ -17,8 +17,11 @@ package final class MemoryFileSystem: FileSystem {
     package struct File: Hashable, Sendable {
         package var bytes: [UInt8]
         package var mode: UInt32
+        package var owner: FileStatus.Owner
 
-        package init(bytes: [UInt8], mode: UInt32) { (self.bytes, self.mode) = (bytes, mode) }
+        package init(bytes: [UInt8], mode: UInt32, owner: FileStatus.Owner = .thisUser) {
+            (self.bytes, self.mode, self.owner) = (bytes, mode, owner)
+        }
     }
 
     private struct Fault {
@@ -48,10 +51,12 @@ package final class MemoryFileSystem: FileSystem {
     package var folders: [String: UInt32] { state.withLock { $0.folders } }
 
     /// Puts a file in place without regard to faults.
-    package func place(_ path: String, _ bytes: some Sequence<UInt8>, mode: UInt32 = 0o600) {
+    package func place(
+        _ path: String, _ bytes: some Sequence<UInt8>, mode: UInt32 = 0o600, owner: FileStatus.Owner = .thisUser
+    ) {
         state.withLock {
             Self.makeFolders(Self.parent(of: path), mode: 0o755, in: &$0)
-            $0.files[path] = File(bytes: Array(bytes), mode: mode)
+            $0.files[path] = File(bytes: Array(bytes), mode: mode, owner: owner)
         }
     }
 
@@ -75,6 +80,21 @@ package final class MemoryFileSystem: FileSystem {
                 return state.folders[path] == nil ? .success(nil) : .failure(.init(code: EISDIR))
             }
             return file.bytes.count <= limit ? .success(file.bytes) : .failure(.init(code: EFBIG))
+        }
+    }
+
+    package func readSecret(
+        _ path: String, limit: Int, privacy: FilePrivacy
+    ) throws(FileSystemError) -> [UInt8]? {
+        let contents = try read(path, limit: limit)
+        if let status = try status(path) { try privacy.judge(status, path: path) }
+        return contents
+    }
+
+    package func status(_ path: String) throws(FileSystemError) -> FileStatus? {
+        state.withLock { state in
+            if let file = state.files[path] { return FileStatus(kind: .file, mode: file.mode, owner: file.owner) }
+            return state.folders[path].map { FileStatus(kind: .directory, mode: $0, owner: .thisUser) }
         }
     }
 

@@ -181,6 +181,18 @@ struct DiskUpstreamTests {
             certificates: "/ca/certificate.pem", key: "/ca/key.pem", bundle: bundle ? "/ca/bundle.pem" : nil)
     }
 
+    @Test("A CA key that others can read is not used")
+    func readableKey() async throws {
+        let root = try TestCA()
+        let files = files(root)
+        files.place("/ca/key.pem", Array(root.key.pemRepresentation.utf8), mode: 0o644)
+        let request = try request().1
+        let error = await #expect(throws: UpstreamError.self) {
+            try await upstream(files).mint(request: request, lifetime: .seconds(3600), now: now)
+        }
+        #expect(error.map { "\($0)" }?.contains("chmod 600 /ca/key.pem") == true)
+    }
+
     private func upstream(_ files: MemoryFileSystem, bundle: Bool = false) throws -> DiskUpstream {
         DiskUpstream(
             trustDomain: try TrustDomain("example.org"), paths: paths(bundle: bundle), files: files,

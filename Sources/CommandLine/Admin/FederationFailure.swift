@@ -30,7 +30,7 @@ enum FederationFailure {
             Failure(
                 .refused, message, hint: "list what exists with 'mintmark bundle list' and 'mintmark federation list'")
         case .alreadyExists: Failure(.refused, message, hint: "change it with 'mintmark federation update'")
-        case .failedPrecondition:
+        case .failedPrecondition, .internalError:
             Failure(
                 .refused, message,
                 hint: """

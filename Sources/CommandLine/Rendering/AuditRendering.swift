@@ -9,12 +9,14 @@ package enum AuditRendering {
         Rendering(
             .members(["issuances": .array(issuances.map(value))]),
             table: TableText.rows(
-                ["TIME", "OUTCOME", "CALL", "BY", "SPIFFE ID", "CREDENTIAL", "LIMITED BY", "REASON"],
+                ["TIME", "OUTCOME", "CALL", "BY", "SPIFFE ID", "CREDENTIAL", "LIFETIME", "LIMITED BY", "REASON"],
                 issuances.map { issuance in
                     [
                         time(issuance), outcome(issuance), String(issuance.method.split(separator: "/").last ?? ""),
                         issuance.principal, issuance.spiffeID,
-                        issuance.serial.isEmpty ? issuance.jti : issuance.serial, issuance.limitedBy, reason(issuance),
+                        issuance.serial.isEmpty ? issuance.jti : issuance.serial, lifetime(issuance),
+                        issuance.limitedBy,
+                        reason(issuance),
                     ]
                 }, empty: "no records"))
     }
@@ -36,6 +38,8 @@ package enum AuditRendering {
             "jti": text(issuance.jti),
             "audience": .array(issuance.audience.map { .string($0) }),
             "expires_at": InstantText.optional(issuance.expiresAt),
+            "asked_seconds": issuance.askedSeconds == 0 ? .null : .integer(issuance.askedSeconds),
+            "granted_seconds": issuance.askedSeconds == 0 ? .null : .integer(issuance.grantedSeconds),
             "limited_by": text(issuance.limitedBy),
             "reason": text(issuance.reason),
             "asked": text(issuance.asked),
@@ -57,6 +61,13 @@ package enum AuditRendering {
     private static func reason(_ issuance: Mintmark_V1_Issuance) -> String {
         guard issuance.repeats > 0 else { return issuance.reason }
         return "\(issuance.repeats) times since \(instant(issuance.firstMs)): \(issuance.reason)"
+    }
+
+    /// What was granted, and what was asked for where that is more.
+    private static func lifetime(_ issuance: Mintmark_V1_Issuance) -> String {
+        guard issuance.askedSeconds > 0 else { return "" }
+        return issuance.grantedSeconds == issuance.askedSeconds
+            ? "\(issuance.grantedSeconds) s" : "\(issuance.grantedSeconds) s of \(issuance.askedSeconds) s"
     }
 
     private static func time(_ issuance: Mintmark_V1_Issuance) -> String { instant(issuance.timeMs) }

@@ -15,7 +15,7 @@ enum AccessReader {
             help: """
                 named grants: each a role (viewer, registrar, operator, authority_operator or admin) and to whom (uid:N, \
                 gid:N, a SPIFFE ID, oidc:ISSUER:CLAIM=VALUE); for a registrar also spiffe_id_prefixes, and, if they are to \
-                be narrower, parent_ids, selector_kinds and dns_names
+                be narrower, parent_ids, selector_kinds, dns_names and entries (how many there may be)
                 """),
         ConfigurationKey("admin_ids", help: "SPIFFE IDs of admins, with blanks between them"),
         ConfigurationKey(
@@ -113,7 +113,7 @@ enum AccessReader {
     private static func grant(
         _ name: String, _ block: ConfigurationBlock, _ issuers: Set<String>
     ) throws(Failure) -> Grant {
-        let scopeKeys: Set = ["spiffe_id_prefixes", "parent_ids", "selector_kinds", "dns_names"]
+        let scopeKeys: Set = ["spiffe_id_prefixes", "parent_ids", "selector_kinds", "dns_names", "entries"]
         let known = Role.allCases.map(\.rawValue).joined(separator: ", ")
         guard let role = try block.value("role", "one of \(known)", { Role(rawValue: $0) }) else {
             throw block.wrong("role", "given")
@@ -137,7 +137,7 @@ enum AccessReader {
         return RegistrationScope(
             prefixes: prefixes, parents: try block.values("parent_ids", "a SPIFFE ID", prefix),
             selectorKinds: try block.texts("selector_kinds").map { Set($0) },
-            dnsNames: try block.texts("dns_names") ?? [])
+            dnsNames: try block.texts("dns_names") ?? [], maximumEntries: try count("entries", block))
     }
 
     private static func limits(in file: ConfigurationFile) throws(Failure) -> CallLimits {

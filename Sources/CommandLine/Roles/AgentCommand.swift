@@ -76,18 +76,27 @@ struct AgentCommand: AsyncParsableCommand {
             try ready.clear()
             try SettingReader.createFolder(holding: settings.workloadSocket, files: files)
             try SettingReader.createFolder(holding: settings.adminSocket, files: files)
+            var configuration = AgentConfiguration(
+                trustDomain: settings.trustDomain, workloadSocket: settings.workloadSocket,
+                adminSocket: settings.adminSocket, executableSizeLimit: settings.executableSizeLimit,
+                journal: settings.journal)
+            configuration.metrics = settings.metrics
+            let rebootstrap = try bootstrap.plan(
+                after: settings.rebootstrapDelay, isDemanded: settings.rebootstrapMode == .always)
+            if rebootstrap == nil, settings.rebootstrapMode == .auto {
+                logger.warning(
+                    "rebootstrap_mode auto has no effect",
+                    metadata: ["hint": "set node_attestor, and trust_bundle or trust_bundle_url"])
+            }
             let agent = try Agent(
-                AgentConfiguration(
-                    trustDomain: settings.trustDomain, workloadSocket: settings.workloadSocket,
-                    adminSocket: settings.adminSocket, executableSizeLimit: settings.executableSizeLimit,
-                    journal: settings.journal),
+                configuration,
                 remote: RemoteIssuer(
                     address: settings.serverAddress,
                     bootstrapBundle: try await bootstrap.atStart(isKnown: holdsBundle),
                     joinToken: try FirstContact.token(
                         joinToken, file: joinTokenFile ?? settings.joinTokenFile, files: files),
                     prover: settings.prover,
-                    folder: folder, rebootstrap: try bootstrap.plan(after: settings.rebootstrapDelay)),
+                    folder: folder, rebootstrap: rebootstrap),
                 clock: clock, files: files, logger: logger)
             defer { agent.close() }
             let endpoint = WorkloadEndpoint.unix(path: settings.workloadSocket.path)

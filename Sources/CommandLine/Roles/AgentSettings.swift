@@ -22,9 +22,11 @@ struct AgentSettings: Sendable {
     let bundleAuthorities: [Certificate]?
     /// How long the server must be a stranger before the agent looks for its bundle again; nil for never.
     let rebootstrapDelay: Duration?
+    let rebootstrapMode: RebootstrapMode
     let prover: (any NodeProver)?
     let executableSizeLimit: Int64
     let journal: ExecJournalConfiguration?
+    let metrics: (host: String, port: Int)?
     let logLevel: Logger.Level
 
     static let keys = [
@@ -52,7 +54,8 @@ struct AgentSettings: Sendable {
             "rebootstrap_mode", default: "never",
             help: """
                 auto: get the first bundle again from where it came from, and prove this node anew, when the server has been \
-                signed by nobody trusted for rebootstrap_delay; needs a node_attestor. never: wait
+                signed by nobody trusted for rebootstrap_delay; without a node_attestor whose proof can be repeated, or a \
+                bundle to go back to, it is never. always: the same, and the agent does not start without them. never: wait
                 """),
         ConfigurationKey(
             "rebootstrap_delay", default: "10m", help: "how long the server must be unknown before that"),
@@ -67,6 +70,7 @@ struct AgentSettings: Sendable {
         ConfigurationKey(
             "guard_scripts",
             help: "folders and scripts, with colons between them, whose execs wait until the script has been measured"),
+        MetricsAddress.key,
         ConfigurationKey("log_level", default: "info", help: "trace, debug, info, notice, warning, error or critical"),
     ]
 
@@ -80,17 +84,30 @@ struct AgentSettings: Sendable {
         return workloads.deletingLastPathComponent().appendingPathComponent(admin).path
     }
 
-    private static func rebootstrapDelay(_ file: ConfigurationFile, canRepeat: Bool) throws(Failure) -> Duration? {
+    /// What to do about a server that has become a stranger, in SPIRE's words.
+    enum RebootstrapMode: String, Sendable {
+        case never
+        /// Trust it again where that can be.
+        case auto
+        /// The same, and do not run where it cannot be.
+        case always
+    }
+
+    private static func rebootstrapDelay(
+        _ file: ConfigurationFile, _ mode: RebootstrapMode, canRepeat: Bool
+    ) throws(Failure) -> Duration? {
         let delay = try SettingReader.duration("rebootstrap_delay", file)
-        guard try file.value("rebootstrap_mode", "auto or never", { ["auto": true, "never": false][$0] }) == true else {
-            return nil
+        switch mode {
+        case .never: return nil
+        case .auto: return canRepeat ? delay : nil
+        case .always:
+            guard canRepeat else {
+                throw Failure(
+                    .configuration, "rebootstrap_mode always needs a node_attestor",
+                    hint: "a join token works once: set node_attestor, or rebootstrap_mode to auto or never")
+            }
+            return delay
         }
-        guard canRepeat else {
-            throw Failure(
-                .configuration, "rebootstrap_mode auto needs a node_attestor",
-                hint: "a join token works once: set node_attestor, or rebootstrap_mode to never")
-        }
-        return delay
     }
 
     init(path: String, environment: [String: String]) async throws(Failure) {
@@ -114,7 +131,11 @@ struct AgentSettings: Sendable {
         }
         prover = try NodeProverSettings.prover(
             try file.block("node_attestor"), files: LocalFileSystem())
-        rebootstrapDelay = try Self.rebootstrapDelay(file, canRepeat: prover != nil)
+        let mode =
+            try file.value("rebootstrap_mode", "never, auto or always") { RebootstrapMode(rawValue: $0) } ?? .never
+        rebootstrapDelay = try Self.rebootstrapDelay(file, mode, canRepeat: prover != nil)
+        rebootstrapMode = mode
+        metrics = try MetricsAddress.read(file)
         executableSizeLimit = Int64(
             try SettingReader.required(
                 try file.number("executable_size_limit", in: 1...(1 << 40)), "executable_size_limit"))

@@ -44,17 +44,22 @@ struct BootstrapBundle: Sendable {
         return try await bundle()
     }
 
-    /// How to come by the bundle again; nil when that is not wanted.
+    /// How to come by the bundle again.
     ///
-    /// - Throws: ``Failure`` with status `configuration` when there is nowhere to get it from.
-    func plan(after delay: Duration?) throws(Failure) -> RebootstrapPlan? {
+    /// - Parameters:
+    ///   - delay: How long the server must be a stranger first; nil for never.
+    ///   - isDemanded: Whether the agent is not to run where it cannot be.
+    /// - Returns: nil when that is not wanted, or cannot be.
+    /// - Throws: ``Failure`` with status `configuration` when it is demanded and there is nowhere to get it from.
+    func plan(after delay: Duration?, isDemanded: Bool) throws(Failure) -> RebootstrapPlan? {
         guard let delay else { return nil }
         guard source != nil else {
+            guard isDemanded else { return nil }
             throw Failure(
-                .configuration, "rebootstrap_mode auto needs a trust bundle to go back to",
+                .configuration, "rebootstrap_mode always needs a trust bundle to go back to",
                 hint: "set trust_bundle or trust_bundle_url")
         }
-        return RebootstrapPlan(delay: delay) {
+        return RebootstrapPlan(delay: delay, isDemanded: isDemanded) {
             guard let bundle = try await bundle() else { throw Failure(.configuration, "no trust bundle") }
             return bundle
         }

@@ -74,12 +74,7 @@ package struct ServerSettings: Sendable {
             ConfigurationKey(
                 "entries_parent",
                 help: "the agent under which entries of the folder stand that name no parent_id; none when left out"),
-            ConfigurationKey(
-                "metrics",
-                help: """
-                    a block: address (127.0.0.1 unless it says otherwise) and port, where metrics are handed out over HTTP \
-                    under /metrics in the text format of Prometheus; nowhere when left out
-                    """),
+            MetricsAddress.key,
             ConfigurationKey(
                 "log_level", default: "info", help: "trace, debug, info, notice, warning, error or critical"),
         ] + AccessReader.keys + keyStoreKeys + upstreamKeys
@@ -121,18 +116,7 @@ package struct ServerSettings: Sendable {
         entriesFolder = try file.text("entries_folder").map { WorkloadOptions.absolute($0) }
         securityMarkPath = try file.text("security_mark_path").map { WorkloadOptions.absolute($0) }
         entriesParent = try file.value("entries_parent", "a SPIFFE ID") { try? SPIFFEID($0) }
-        metrics = try Self.metrics(file)
-    }
-
-    private static func metrics(_ file: ConfigurationFile) throws(Failure) -> (host: String, port: Int)? {
-        guard let block = try file.block("metrics") else { return nil }
-        try block.allow(["address", "port"])
-        let host = try block.value("address", "an IP address") {
-            IPAddressLiteral.isIPv4($0) || IPAddressLiteral.isIPv6($0) ? $0 : nil
-        }
-        guard let port = try block.value("port", "a port", { Int($0).flatMap { (0...65535).contains($0) ? $0 : nil } })
-        else { throw block.wrong("port", "given") }
-        return (host ?? "127.0.0.1", port)
+        metrics = try MetricsAddress.read(file)
     }
 
     func issuer(in state: StateFolder) -> IssuerConfiguration {

@@ -60,6 +60,12 @@ struct UpCommand: AsyncParsableCommand {
         transform: Judged.logLevel)
     var logLevel = Logger.Level.info
 
+    @Option(
+        help: ArgumentHelp(
+            "Hand out metrics of both halves under http://127.0.0.1:PORT/metrics; 0 takes any free port.",
+            valueName: "port"))
+    var metricsPort: Int?
+
     // The fixed name keeps every rule; a test says so.
     private static let defaultTrustDomain = try? TrustDomain("example.org")
 
@@ -67,6 +73,7 @@ struct UpCommand: AsyncParsableCommand {
         guard caTtl.duration >= .seconds(10) else { throw ValidationError("'--ca-ttl' must be at least 10s") }
         guard x509Ttl.duration >= .seconds(1) else { throw ValidationError("'--x509-ttl' must be at least 1s") }
         guard jwtTtl.duration >= .seconds(1) else { throw ValidationError("'--jwt-ttl' must be at least 1s") }
+        guard (0...65535).contains(metricsPort ?? 0) else { throw ValidationError("'--metrics-port' must be a port") }
     }
 
     func run() async throws {
@@ -101,7 +108,7 @@ struct UpCommand: AsyncParsableCommand {
         defer { agent.close() }
 
         let endpoint = WorkloadEndpoint.unix(path: socket.path)
-        let services =
+        var services =
             issuer.services(embedded: (inProcess.server, peer))
             + agent.services {
                 guard await issuer.waitUntilListening() else { return }
@@ -114,6 +121,13 @@ struct UpCommand: AsyncParsableCommand {
                         "trust_domain": .string(trustDomain.name),
                     ]).compactText)
             }
+        if let metricsPort {
+            let texts = [issuer.metricsText, agent.metricsText]
+            services.append(
+                MetricsListener(host: "127.0.0.1", port: metricsPort, logger: logger) {
+                    texts.map { $0() }.joined()
+                })
+        }
         try await Running.run(services, logger: logger)
         try ready.clear()
     }

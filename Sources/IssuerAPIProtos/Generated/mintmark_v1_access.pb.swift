@@ -217,6 +217,17 @@ package nonisolated struct Mintmark_V1_Issuance: @unchecked Sendable {
     set {_uniqueStorage()._firstMs = newValue}
   }
 
+  /// How long the credential was to live, and how long it does, in seconds; 0 where nothing was issued.
+  package var askedSeconds: Int64 {
+    get {_storage._askedSeconds}
+    set {_uniqueStorage()._askedSeconds = newValue}
+  }
+
+  package var grantedSeconds: Int64 {
+    get {_storage._grantedSeconds}
+    set {_uniqueStorage()._grantedSeconds = newValue}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -466,7 +477,7 @@ nonisolated extension Mintmark_V1_QueryIssuancesResponse: SwiftProtobuf.Message,
 
 nonisolated extension Mintmark_V1_Issuance: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Issuance"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}number\0\u{3}time_ms\0\u{3}request_id\0\u{3}caller_class\0\u{1}principal\0\u{1}address\0\u{1}method\0\u{1}outcome\0\u{3}entry_id\0\u{3}entry_revision\0\u{3}spiffe_id\0\u{1}serial\0\u{1}jti\0\u{1}audience\0\u{3}expires_at\0\u{3}limited_by\0\u{1}reason\0\u{1}asked\0\u{1}repeats\0\u{3}first_ms\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}number\0\u{3}time_ms\0\u{3}request_id\0\u{3}caller_class\0\u{1}principal\0\u{1}address\0\u{1}method\0\u{1}outcome\0\u{3}entry_id\0\u{3}entry_revision\0\u{3}spiffe_id\0\u{1}serial\0\u{1}jti\0\u{1}audience\0\u{3}expires_at\0\u{3}limited_by\0\u{1}reason\0\u{1}asked\0\u{1}repeats\0\u{3}first_ms\0\u{3}asked_seconds\0\u{3}granted_seconds\0")
 
   fileprivate class _StorageClass {
     var _number: Int64 = 0
@@ -489,6 +500,8 @@ nonisolated extension Mintmark_V1_Issuance: SwiftProtobuf.Message, SwiftProtobuf
     var _asked: String = String()
     var _repeats: Int64 = 0
     var _firstMs: Int64 = 0
+    var _askedSeconds: Int64 = 0
+    var _grantedSeconds: Int64 = 0
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -519,6 +532,8 @@ nonisolated extension Mintmark_V1_Issuance: SwiftProtobuf.Message, SwiftProtobuf
       _asked = source._asked
       _repeats = source._repeats
       _firstMs = source._firstMs
+      _askedSeconds = source._askedSeconds
+      _grantedSeconds = source._grantedSeconds
     }
   }
 
@@ -557,6 +572,8 @@ nonisolated extension Mintmark_V1_Issuance: SwiftProtobuf.Message, SwiftProtobuf
         case 18: try { try decoder.decodeSingularStringField(value: &_storage._asked) }()
         case 19: try { try decoder.decodeSingularInt64Field(value: &_storage._repeats) }()
         case 20: try { try decoder.decodeSingularInt64Field(value: &_storage._firstMs) }()
+        case 21: try { try decoder.decodeSingularInt64Field(value: &_storage._askedSeconds) }()
+        case 22: try { try decoder.decodeSingularInt64Field(value: &_storage._grantedSeconds) }()
         default: break
         }
       }
@@ -625,6 +642,12 @@ nonisolated extension Mintmark_V1_Issuance: SwiftProtobuf.Message, SwiftProtobuf
       if _storage._firstMs != 0 {
         try visitor.visitSingularInt64Field(value: _storage._firstMs, fieldNumber: 20)
       }
+      if _storage._askedSeconds != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._askedSeconds, fieldNumber: 21)
+      }
+      if _storage._grantedSeconds != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._grantedSeconds, fieldNumber: 22)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -654,6 +677,8 @@ nonisolated extension Mintmark_V1_Issuance: SwiftProtobuf.Message, SwiftProtobuf
         if _storage._asked != rhs_storage._asked {return false}
         if _storage._repeats != rhs_storage._repeats {return false}
         if _storage._firstMs != rhs_storage._firstMs {return false}
+        if _storage._askedSeconds != rhs_storage._askedSeconds {return false}
+        if _storage._grantedSeconds != rhs_storage._grantedSeconds {return false}
         return true
       }
       if !storagesAreEqual {return false}

@@ -10,7 +10,8 @@ package final class GuardedEntryStore: EntryStore {
     /// The IDs that grants name.
     private let named: Set<SPIFFEID>
     private let needsSecondPerson: Bool
-    private let state = Mutex(GuardedEntries())
+    private let counted: Set<RegistrationScope>
+    private let state: Mutex<GuardedEntries>
 
     /// Creates a store.
     ///
@@ -18,14 +19,20 @@ package final class GuardedEntryStore: EntryStore {
     ///   - store: Where entries are kept.
     ///   - named: IDs that hold power whatever the entries say, because grants name them.
     ///   - needsSecondPerson: Whether two people must agree to what gives power.
-    package init(_ store: any EntryStore, named: Set<SPIFFEID> = [], needsSecondPerson: Bool = false) {
+    ///   - scopes: Those of all registrars; of those that bound how many entries there are, entries are counted.
+    package init(
+        _ store: any EntryStore, named: Set<SPIFFEID> = [], needsSecondPerson: Bool = false,
+        scopes: some Sequence<RegistrationScope> = []
+    ) {
         (self.store, self.named, self.needsSecondPerson) = (store, named, needsSecondPerson)
+        counted = Set(scopes.filter { $0.maximumEntries != nil })
+        state = Mutex(GuardedEntries(counting: counted))
     }
 
     package func loadEntries() async throws(StoreError) -> (entries: [Entry], revision: UInt64) {
         let loaded = try await store.loadEntries()
         state.withLock { state in
-            state = GuardedEntries()
+            state = GuardedEntries(counting: counted)
             for entry in loaded.entries { state.put(entry) }
         }
         return loaded
@@ -48,7 +55,11 @@ package final class GuardedEntryStore: EntryStore {
         _ changes: [EntryChange], by write: () async throws(StoreError) -> UInt64
     ) async throws(StoreError) -> UInt64 {
         for change in changes {
-            if let objection = objection(to: change) { throw objection }
+            if let objection = objection(to: change, isAlone: false) { throw objection }
+        }
+        if let scopes = RegistrationScope.binding {
+            let reason = state.withLock { overflow(of: scopes, by: changes, $0) }
+            if let reason { throw .outsideScope(detail: reason) }
         }
         let revision = try await write()
         state.withLock { state in
@@ -63,17 +74,43 @@ package final class GuardedEntryStore: EntryStore {
         return revision
     }
 
-    package func objection(to change: EntryChange) -> StoreError? {
+    package func objection(to change: EntryChange) -> StoreError? { objection(to: change, isAlone: true) }
+
+    /// Judges a change; whether there is room for it depends on what is changed with it.
+    private func objection(to change: EntryChange, isAlone: Bool) -> StoreError? {
         state.withLock { state in
-            if let scopes = RegistrationScope.binding, let reason = violation(by: change, of: scopes, state) {
-                return .outsideScope(detail: reason)
+            if let scopes = RegistrationScope.binding {
+                if let reason = violation(by: change, of: scopes, state) { return .outsideScope(detail: reason) }
+                if isAlone, let reason = overflow(of: scopes, by: [change], state) {
+                    return .outsideScope(detail: reason)
+                }
             }
-            guard needsSecondPerson, !SecondPerson.hasAgreed, case .put(let entry) = change,
-                state[entry.id]?.contents != entry.contents, givesPower(entry, state)
-            else { return nil }
-            return .needsSecondPerson(
-                detail: "'\(entry.contents.spiffeID)' holds a role, is admin or downstream, or leads to what is")
+            guard needsSecondPerson, !SecondPerson.hasAgreed, let reason = power(in: change, state) else { return nil }
+            return .needsSecondPerson(detail: reason)
         }
+    }
+
+    /// Whom a change gives power to; nil when nobody gets any.
+    private func power(in change: EntryChange, _ state: borrowing GuardedEntries) -> String? {
+        switch change {
+        case .put(let entry):
+            guard state[entry.id]?.contents != entry.contents, givesPower(entry, state) else { return nil }
+            return "'\(entry.contents.spiffeID)' holds a role, is admin or downstream, or leads to what is"
+        case .putDigestSet(let set):
+            return powerful(set.name, state).map {
+                """
+                digest set '\(set.name)' says which programs have '\($0.contents.spiffeID)', which holds a role, is admin or \
+                downstream, or leads to what is
+                """
+            }
+        // Nobody gets anything by what is taken away; and a set that is in use stays.
+        case .delete, .deleteDigestSet: return nil
+        }
+    }
+
+    /// An entry that gives power and goes by a digest set, if there is one.
+    private func powerful(_ digestSet: String, _ state: borrowing GuardedEntries) -> Entry? {
+        state.users(of: digestSet).first { givesPower($0, state) }
     }
 
     // MARK: Power
@@ -101,6 +138,9 @@ package final class GuardedEntryStore: EntryStore {
             [id, state[entryID]?.contents.spiffeID].contains { $0.map { leadsToPower($0, state) } ?? false }
         }
     }
+
+    /// Whether a change of a digest set would decide who has an ID with power.
+    package func leadsToPower(digestSet name: String) -> Bool { state.withLock { powerful(name, $0) != nil } }
 
     private func holds(_ id: SPIFFEID, now: Date, _ hasFlag: (EntryContents) -> Bool) -> Bool {
         state.withLock { state in
@@ -141,6 +181,36 @@ package final class GuardedEntryStore: EntryStore {
         case .putDigestSet(let set): return Self.digestSet(set.name)
         case .deleteDigestSet(let name): return Self.digestSet(name)
         }
+    }
+
+    /// Why changes together would be more than the scopes have room for; nil when they would not.
+    private func overflow(
+        of scopes: [RegistrationScope], by changes: [EntryChange], _ state: borrowing GuardedEntries
+    ) -> String? {
+        guard scopes.contains(where: { $0.maximumEntries != nil }) else { return nil }
+        var added: [RegistrationScope: Int] = [:]
+        for change in changes {
+            let (before, after): (EntryContents?, EntryContents?) =
+                switch change {
+                case .put(let entry): (state[entry.id]?.contents, entry.contents)
+                case .delete(let id): (state[id]?.contents, nil)
+                case .putDigestSet, .deleteDigestSet: (nil, nil)
+                }
+            if let home = before.flatMap({ Self.home(of: $0, in: scopes) }) { added[home, default: 0] -= 1 }
+            if let home = after.flatMap({ Self.home(of: $0, in: scopes) }) { added[home, default: 0] += 1 }
+        }
+        for (scope, change) in added where change > 0 {
+            guard let limit = scope.maximumEntries, let held = state.count(in: scope), held + change > limit else {
+                continue
+            }
+            return "\(held) of at most \(limit) entries are there already"
+        }
+        return nil
+    }
+
+    /// The scope that an entry is charged to: the first that holds it.
+    private static func home(of contents: EntryContents, in scopes: [RegistrationScope]) -> RegistrationScope? {
+        scopes.first { $0.violation(of: contents) == nil }
     }
 
     /// A digest set says what entries of anybody mean.

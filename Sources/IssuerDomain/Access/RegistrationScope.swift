@@ -12,10 +12,14 @@ package struct RegistrationScope: Hashable, Sendable {
     package let selectorKinds: Set<String>?
     /// DNS names are one of these, or below one.
     package let dnsNames: [String]
+    /// How many entries there may be in it, whoever made them; nil for as many as the server holds.
+    package let maximumEntries: Int?
 
     package init(
-        prefixes: [SPIFFEID], parents: [SPIFFEID]? = nil, selectorKinds: Set<String>? = nil, dnsNames: [String] = []
+        prefixes: [SPIFFEID], parents: [SPIFFEID]? = nil, selectorKinds: Set<String>? = nil, dnsNames: [String] = [],
+        maximumEntries: Int? = nil
     ) {
+        self.maximumEntries = maximumEntries
         (self.prefixes, self.parents) = (prefixes, parents)
         (self.selectorKinds, self.dnsNames) = (selectorKinds, dnsNames)
     }

@@ -8,6 +8,7 @@ extension IssuanceFact {
     ///   - entry: What it was signed for; nil for what no entry names.
     package init(_ svid: IssuedX509SVID, entry: Entry?) {
         self = .issued(svid.id, expiresAt: svid.lifetime.validity.upperBound, limit: svid.lifetime.limit)
+        lifetime = GrantedLifetime(svid.lifetime)
         (entryID, entryRevision) = (entry?.id, entry?.revision)
         serial = svid.serial
     }
@@ -15,6 +16,7 @@ extension IssuanceFact {
     /// That a JWT-SVID was signed.
     package init(_ svid: IssuedJWTSVID, audience: [String], entry: Entry?) {
         self = .issued(svid.id, expiresAt: svid.lifetime.validity.upperBound, limit: svid.lifetime.limit)
+        lifetime = GrantedLifetime(svid.lifetime)
         (entryID, entryRevision) = (entry?.id, entry?.revision)
         tokenID = svid.tokenID
         self.audience = audience

@@ -52,6 +52,7 @@ package struct IssuanceFact: Hashable, Sendable {
     package var expiresAt: Date?
     /// The rule that set the end.
     package var limit: LifetimeLimit?
+    package var lifetime: GrantedLifetime?
     /// Why not.
     package var reason: String?
     /// What was asked for, as far as the fields above do not say it.

@@ -11,6 +11,7 @@ extension IssuanceRecord {
         case time = 1
         case requestID, callerClass, principal, address, method, outcome, entryID, entryRevision, spiffeID, serial
         case tokenID, audience, expiresAt, limit, reason, asked, repeats, first
+        case askedSeconds, grantedSeconds
     }
 
     /// The record without its number, added to what a buffer holds.
@@ -46,6 +47,8 @@ extension IssuanceRecord {
         put(.limit, fact.limit?.rawValue)
         put(.reason, fact.reason)
         put(.asked, fact.asked)
+        put(.askedSeconds, fact.lifetime?.asked)
+        put(.grantedSeconds, fact.lifetime?.granted)
         put(.repeats, fact.repetition?.count)
         put(.first, fact.repetition?.first.unixMilliseconds)
     }
@@ -67,7 +70,7 @@ extension IssuanceRecord {
             rest.removeFirst(length)
             guard let tag = Tag(rawValue: tag) else { continue }
             switch tag {
-            case .time, .entryRevision, .expiresAt, .repeats, .first:
+            case .time, .entryRevision, .expiresAt, .repeats, .first, .askedSeconds, .grantedSeconds:
                 guard length == 8 else { return nil }
                 numbers[tag] = value.reversed().reduce(0) { $0 << 8 | Int64($1) }
             case .audience:
@@ -99,6 +102,9 @@ extension IssuanceRecord {
         (fact.reason, fact.asked) = (texts[.reason], texts[.asked])
         if let count = numbers[.repeats], let first = numbers[.first] {
             fact.repetition = .init(count: count, first: Date(unixMilliseconds: first))
+        }
+        if let asked = numbers[.askedSeconds], let granted = numbers[.grantedSeconds] {
+            fact.lifetime = GrantedLifetime(asked: asked, granted: granted)
         }
         self.init(
             call: Call(

@@ -16,6 +16,8 @@ package struct EntryFinding: Hashable, Sendable {
         case orphaned
         case weak
         case expired
+        /// It asks for a lifetime that its SVIDs do not get.
+        case shortened
     }
 
     package let kind: Kind
@@ -49,15 +51,21 @@ package enum EntryLint {
     /// - Parameters:
     ///   - index: The entries.
     ///   - agents: Those that were let in; nil where nobody is to look at what they could serve.
+    ///   - lifetimes: What decides how long SVIDs live; nil where nobody is to look at that.
     /// - Returns: What was found, by the first entry concerned.
-    package static func findings(in index: EntryIndex, agents: [AttestedAgent]? = nil) -> [EntryFinding] {
+    package static func findings(
+        in index: EntryIndex, agents: [AttestedAgent]? = nil, lifetimes: EntryLifetimes? = nil
+    ) -> [EntryFinding] {
         findings(
             among: index.entries.map { Subject(name: $0.id, entry: $0) }, parents: parents(in: index),
-            servers: agents.map { EntryServers(index, agents: $0) })
+            servers: agents.map { EntryServers(index, agents: $0) }
+        ) { lifetimes?.cuts(of: $0, above: index.end(of: $0.parentID)) ?? [] }
     }
 
     /// Looks at what a plan would come to; tells of what concerns declared entries.
-    static func findings(for plan: EntryPlan, in index: EntryIndex, agents: [AttestedAgent]? = nil) -> [EntryFinding] {
+    static func findings(
+        for plan: EntryPlan, in index: EntryIndex, agents: [AttestedAgent]? = nil, lifetimes: EntryLifetimes? = nil
+    ) -> [EntryFinding] {
         var result = index
         result.apply(plan.changes, revision: index.revision)
         let sources = Dictionary(plan.outcome.map { ($0.entry.id, $0.source) }, uniquingKeysWith: { one, _ in one })
@@ -69,7 +77,8 @@ package enum EntryLint {
         return expired
             + findings(
                 among: subjects, parents: parents(in: result), servers: agents.map { EntryServers(result, agents: $0) }
-            ).filter { !concerned.isDisjoint(with: $0.entries) }
+            ) { lifetimes?.cuts(of: $0, above: result.end(of: $0.parentID)) ?? [] }
+            .filter { !concerned.isDisjoint(with: $0.entries) }
     }
 
     /// Looks at entries.
@@ -78,14 +87,19 @@ package enum EntryLint {
     ///   - subjects: The entries.
     ///   - parents: Identities that entries give, under which others can stand.
     ///   - servers: Which agents serve what; nil where nobody is to look.
+    ///   - cuts: Which lifetimes are cut.
     /// - Returns: What was found, by the first entry concerned.
     package static func findings(
-        among subjects: [Subject], parents: Set<SPIFFEID>, servers: EntryServers? = nil
+        among subjects: [Subject], parents: Set<SPIFFEID>, servers: EntryServers? = nil,
+        cuts: (EntryContents) -> [LifetimeCut] = { _ in [] }
     ) -> [EntryFinding] {
         let subjects = subjects.sorted {
             ($0.entry.createdAt, ExactText($0.name)) < ($1.entry.createdAt, ExactText($1.name))
         }
         var findings = subjects.flatMap { alone($0, parents: parents) }
+        for subject in subjects {
+            findings += cuts(subject.contents).map { EntryFinding(.shortened, [subject.name], "\($0)") }
+        }
         if let servers {
             findings += subjects.compactMap { subject in
                 servers.complaint(about: subject.contents).map { EntryFinding(.orphaned, [subject.name], $0) }
@@ -166,7 +180,7 @@ package enum EntryLint {
         for warning in EntryWarning.all(about: contents) {
             switch warning {
             case .unknownKind: findings.append(EntryFinding(.unreachable, [subject.name], "\(warning)"))
-            case .disabled: break
+            case .disabled, .lifetimeCut: break
             case .fakeable, .unmeasuredJIT, .bareInterpreter, .accountAlone:
                 findings.append(EntryFinding(.weak, [subject.name], "\(warning)"))
             }

@@ -39,7 +39,7 @@ extension EntryRegistrar {
             }
         return DeclarationOutcome(
             plan: plan, isApplied: !isDryRun && plan.problems.isEmpty,
-            findings: EntryLint.findings(for: plan, in: index, agents: agents))
+            findings: EntryLint.findings(for: plan, in: index, agents: agents, lifetimes: lifetimes(now)))
     }
 
     private func planned(

@@ -11,6 +11,7 @@ package final class EntryRegistrar: Sendable {
     private let feed: RevisionFeed
     let holdsBundle: @Sendable (TrustDomain) -> Bool
     let maximumEntries: Int
+    let lifetimes: @Sendable (Date) -> EntryLifetimes?
     private let index: Mutex<EntryIndex>
     let writing = Turnstile()
 
@@ -22,11 +23,13 @@ package final class EntryRegistrar: Sendable {
     ///   - store: Where entries are kept.
     ///   - feed: Told of each change.
     ///   - maximumEntries: How many there may be.
+    ///   - lifetimes: What decides how long SVIDs live; nil where nobody is to be warned of that.
     ///   - holdsBundle: Whether the bundle of another trust domain is there; entries federate with no others.
     /// - Throws: ``StoreError``.
     package init(
         trustDomain: TrustDomain, defaults: AssuranceDefaults = .init(), store: any EntryStore, feed: RevisionFeed,
-        maximumEntries: Int = 1_000_000, holdsBundle: @escaping @Sendable (TrustDomain) -> Bool = { _ in true }
+        maximumEntries: Int = 1_000_000, lifetimes: @escaping @Sendable (Date) -> EntryLifetimes? = { _ in nil },
+        holdsBundle: @escaping @Sendable (TrustDomain) -> Bool = { _ in true }
     ) async throws(StoreError) {
         let loaded = try await store.loadEntries()
         let digestSets = try await store.loadDigestSets()
@@ -35,6 +38,7 @@ package final class EntryRegistrar: Sendable {
         self.feed = feed
         self.holdsBundle = holdsBundle
         self.maximumEntries = maximumEntries
+        self.lifetimes = lifetimes
         index = Mutex(EntryIndex(entries: loaded.entries, digestSets: digestSets, revision: loaded.revision))
         feed.announce(loaded.revision)
     }

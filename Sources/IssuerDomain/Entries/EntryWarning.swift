@@ -13,6 +13,8 @@ package enum EntryWarning: Hashable, Sendable {
     case accountAlone(EntryClass)
     /// It is turned off.
     case disabled
+    /// It asks for a lifetime that its SVIDs do not get.
+    case lifetimeCut(LifetimeCut)
 
     /// Everything there is to say about an entry.
     package static func all(about contents: EntryContents) -> [EntryWarning] {
@@ -63,6 +65,7 @@ extension EntryWarning: CustomStringConvertible {
             identity; add exec:sha256, unix:path or a digest set
             """
         case .disabled: "the entry is disabled; nobody gets its identity"
+        case .lifetimeCut(let cut): "\(cut)"
         case .unknownKind(let selector): "no attestor known to this server produces '\(selector)'"
         }
     }

@@ -191,7 +191,7 @@ struct AgentService: Spire_Api_Server_Agent_V1_Agent.SimpleServiceProtocol {
         let outcome = try await entries.create(
             [EntryDraft(contents: contents)], now: clock.now, using: SystemEntropy())
         let entry = try outcome.first?.get()
-        if let entry { EntryAudit.record("entry created", entry, logger) }
+        if let entry { EntryAudit.record("entry created", entry, of: entries, now: clock.now, logger) }
         return entry
     }
 

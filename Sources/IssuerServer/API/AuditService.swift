@@ -75,6 +75,8 @@ extension Mintmark_V1_Issuance {
             $0.limitedBy = record.fact.limit?.rawValue ?? ""
             $0.reason = record.fact.reason ?? ""
             $0.asked = record.fact.asked ?? ""
+            $0.askedSeconds = record.fact.lifetime?.asked ?? 0
+            $0.grantedSeconds = record.fact.lifetime?.granted ?? 0
             guard let repetition = record.fact.repetition else { return }
             $0.repeats = repetition.count
             $0.firstMs = repetition.first.unixMilliseconds

@@ -33,7 +33,7 @@ struct DeclarationService: Mintmark_V1_Declarations.SimpleServiceProtocol {
     func lint(request: Mintmark_V1_LintRequest, context: ServerContext) async throws -> Mintmark_V1_LintResponse {
         try access.requireLocal(context)
         guard !request.documents.isEmpty else {
-            let findings = EntryLint.findings(in: entries.read { $0 }, agents: agents.all)
+            let findings = entries.findings(agents: agents.all, now: clock.now)
             return .with { $0.findings = findings.map { Mintmark_V1_Finding($0) } }
         }
         let reader = try read(request.documents, force: true)

@@ -42,6 +42,7 @@ struct DownstreamAuthorities: Sendable {
             let response = try answer(certificate: certificate.bytes(), snapshot)
             var fact = IssuanceFact.issued(
                 trustDomain.id, expiresAt: certificate.notValidAfter, limit: lifetime.limit)
+            fact.lifetime = GrantedLifetime(lifetime)
             fact.serial = SerialNumber.text(certificate.serialNumber)
             IssuanceTrail.current?.note(fact)
             logger.info(

@@ -1,3 +1,4 @@
+internal import Foundation
 internal import IssuerDomain
 internal import Logging
 internal import SPIFFE
@@ -5,7 +6,12 @@ internal import SPIFFE
 /// Writes down what became of entries, whichever API it was asked through.
 enum EntryAudit {
     /// Records a change, and what a person should know about the entry as it is now.
-    static func record(_ event: Logger.Message, _ entry: Entry, _ logger: Logger) {
+    ///
+    /// - Returns: What a person should know, for those who can be told.
+    @discardableResult
+    static func record(
+        _ event: Logger.Message, _ entry: Entry, of entries: EntryRegistrar, now: Date, _ logger: Logger
+    ) -> [EntryWarning] {
         logger.info(
             event,
             metadata: [
@@ -14,8 +20,17 @@ enum EntryAudit {
                 "entry.min_assurance": "\(entry.contents.terms.minimum.number)",
                 "entry.allow_jit": "\(entry.contents.terms.allowsJIT)",
             ])
-        for warning in EntryWarning.all(about: entry.contents) {
-            logger.warning("entry is weak", metadata: ["entry.id": "\(entry.id)", "warning": "\(warning)"])
+        let warnings = entries.warnings(about: entry.contents, now: now)
+        for warning in warnings {
+            logger.warning(message(warning), metadata: ["entry.id": "\(entry.id)", "warning": "\(warning)"])
+        }
+        return warnings
+    }
+
+    private static func message(_ warning: EntryWarning) -> Logger.Message {
+        switch warning {
+        case .lifetimeCut: "entry asks for a lifetime that is not to be had"
+        case .fakeable, .unmeasuredJIT, .bareInterpreter, .unknownKind, .accountAlone, .disabled: "entry is weak"
         }
     }
 }

@@ -64,7 +64,7 @@ struct EntryService: Spire_Api_Server_Entry_V1_Entry.SimpleServiceProtocol {
                     case .success(let entry)?:
                         $0.status = .ok
                         $0.entry = Spire_Api_Types_Entry(entry, mask: mask)
-                        EntryAudit.record("entry created", entry, logger)
+                        EntryAudit.record("entry created", entry, of: entries, now: clock.now, logger)
                     case .failure(let error)?:
                         $0.status = .init(RPCError(error))
                         if case .exists(let existing) = error { $0.entry = Spire_Api_Types_Entry(existing, mask: mask) }
@@ -95,7 +95,7 @@ struct EntryService: Spire_Api_Server_Entry_V1_Entry.SimpleServiceProtocol {
                     case .success(let entry)?:
                         $0.status = .ok
                         $0.entry = Spire_Api_Types_Entry(entry, mask: output)
-                        EntryAudit.record("entry updated", entry, logger)
+                        EntryAudit.record("entry updated", entry, of: entries, now: clock.now, logger)
                     case .failure(let error)?: $0.status = .init(RPCError(error))
                     case nil: $0.status = .init(RPCError(code: .internalError, message: ""))
                     }
@@ -146,6 +146,10 @@ struct EntryService: Spire_Api_Server_Entry_V1_Entry.SimpleServiceProtocol {
         guard opening.ids.isEmpty else {
             throw RPCError(code: .invalidArgument, message: "the first request may not ask for IDs")
         }
+        // Agents go by revisions; one that could not see them would hold on to what has changed.
+        guard !opening.hasOutputMask || opening.outputMask.revisionNumber else {
+            throw RPCError(code: .invalidArgument, message: "the output mask must include revision_number")
+        }
         let mask = opening.hasOutputMask ? opening.outputMask : .all
         let now = clock.now
         let authorized = try legacyAgents.servable(
@@ -169,10 +173,7 @@ struct EntryService: Spire_Api_Server_Entry_V1_Entry.SimpleServiceProtocol {
         }
         let byID = Dictionary(authorized.map { ($0.id, $0) }, uniquingKeysWith: { one, _ in one })
         while let request = try await requests.next() {
-            guard !request.hasOutputMask else {
-                throw RPCError(code: .invalidArgument, message: "only the first request may have an output mask")
-            }
-            // Entries that went away meanwhile are simply not in the answer; the next sync says so.
+            // The mask of the first request holds for the whole stream, whatever later ones say. Entries that went away meanwhile are simply not in the answer; the next sync says so.
             let wanted = request.ids.compactMap { byID[$0] }
             for (page, more) in EntryPages.entries(wanted) {
                 try await response.write(

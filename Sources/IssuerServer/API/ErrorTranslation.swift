@@ -46,9 +46,8 @@ extension FederationError: RPCErrorConvertible {
 extension BundleFetchError: RPCErrorConvertible {
     package var rpcErrorCode: RPCError.Code {
         switch self {
-        // Not "unavailable": that would be said of this server.
-        case .unreachable, .status, .malformed, .endpointUnknown, .older: .failedPrecondition
-        case .overtaken: .aborted
+        // What SPIRE says, and tools know; "unavailable" would be said of this server.
+        case .unreachable, .status, .malformed, .endpointUnknown, .older, .overtaken: .internalError
         case .store(let error): error.rpcErrorCode
         }
     }

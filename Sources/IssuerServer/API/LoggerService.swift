@@ -3,12 +3,23 @@ internal import GRPCCore
 internal import IssuerAPIProtos
 internal import Logging
 internal import SwiftProtobuf
+internal import Synchronization
 
 /// `spire.api.server.logger.v1.Logger`.
 struct LoggerService: Spire_Api_Server_Logger_V1_Logger.SimpleServiceProtocol {
     let access: AccessControl
     let threshold: LogThreshold
     let logger: Logger
+    private let word = Word()
+
+    /// By which of its names on the wire the level is called: the wire has one more above all others than there are.
+    private final class Word: Sendable {
+        let isPanic = Mutex(false)
+    }
+
+    init(access: AccessControl, threshold: LogThreshold, logger: Logger) {
+        (self.access, self.threshold, self.logger) = (access, threshold, logger)
+    }
 
     func getLogger(
         request: Spire_Api_Server_Logger_V1_GetLoggerRequest, context: ServerContext
@@ -24,7 +35,7 @@ struct LoggerService: Spire_Api_Server_Logger_V1_Logger.SimpleServiceProtocol {
         guard let level = Logger.Level(wire: request.newLevel) else {
             throw RPCError(code: .invalidArgument, message: "new_level names no log level")
         }
-        return try change(to: level, context)
+        return try change(to: level, isPanic: request.newLevel == .panic, context)
     }
 
     func resetLogLevel(
@@ -34,16 +45,20 @@ struct LoggerService: Spire_Api_Server_Logger_V1_Logger.SimpleServiceProtocol {
         return try change(to: threshold.launch, context)
     }
 
-    private func change(to level: Logger.Level, _ context: ServerContext) throws(RPCError) -> Spire_Api_Types_Logger {
+    private func change(
+        to level: Logger.Level, isPanic: Bool = false, _ context: ServerContext
+    ) throws(RPCError) -> Spire_Api_Types_Logger {
         let principal = try access.resolved(context).principal
         threshold.level = level
+        word.isPanic.withLock { $0 = isPanic }
         logger.notice("log level changed", metadata: ["level": "\(level)", "principal": "\(principal)"])
         return now
     }
 
     private var now: Spire_Api_Types_Logger {
         .with {
-            $0.currentLevel = .init(threshold.level)
+            $0.currentLevel =
+                threshold.level == .critical && word.isPanic.withLock { $0 } ? .panic : .init(threshold.level)
             $0.launchLevel = .init(threshold.launch)
         }
     }

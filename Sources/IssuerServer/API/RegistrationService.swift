@@ -73,11 +73,11 @@ struct RegistrationService: Mintmark_V1_Registration.SimpleServiceProtocol {
     }
 
     private func stored(_ event: Logger.Message, _ entry: Entry) -> Mintmark_V1_EntriesResponse.Result {
-        EntryAudit.record(event, entry, logger)
+        let warnings = EntryAudit.record(event, entry, of: entries, now: clock.now, logger)
         return .with {
             $0.status = .ok
             $0.entry = Mintmark_V1_Entry(entry)
-            $0.warnings = EntryWarning.all(about: entry.contents).map { "\($0)" }
+            $0.warnings = warnings.map { "\($0)" }
         }
     }
 

@@ -223,7 +223,8 @@ extension Spire_Api_Types_Agent {
         id = agent.id.wire
         if mask?.attestationType ?? true { attestationType = agent.attestationType }
         if mask?.x509SvidSerialNumber ?? true {
-            x509SvidSerialNumber = SerialNumber.decimal(hex: agent.serial) ?? agent.serial
+            // A banned agent has no SVID that counts; tools go by the empty number.
+            x509SvidSerialNumber = agent.isBanned ? "" : SerialNumber.decimal(hex: agent.serial) ?? agent.serial
         }
         if mask?.x509SvidExpiresAt ?? true { x509SvidExpiresAt = agent.expiresAt.unixSeconds }
         if mask?.selectors ?? true { selectors = agent.selectors.map(\.wire) }

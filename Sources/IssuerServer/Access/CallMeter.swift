@@ -76,9 +76,11 @@ enum CallMeter {
         }
     }
 
-    /// Whether entries that are asked for may make somebody an admin or whatever else holds power; those that are read
-    /// later, of a declaration, are judged when they are stored.
+    /// Whether what is asked for may make somebody an admin or whatever else holds power; entries that are read later, of a declaration, are judged when they are stored.
     static func mayGivePower(_ message: Any, by entries: GuardedEntryStore) -> Bool {
+        if let request = message as? Mintmark_V1_AddDigestSetVersionRequest {
+            return entries.leadsToPower(digestSet: request.name)
+        }
         let asked: [Spire_Api_Types_Entry] =
             switch message {
             case let request as Spire_Api_Server_Entry_V1_BatchCreateEntryRequest: request.entries

@@ -75,13 +75,19 @@ package struct Issuer: Sendable {
                 feed: feed, now: clock.now, using: SystemEntropy(), logger: logger)
             guardedEntries = GuardedEntryStore(
                 store, named: configuration.access.policy.namedIDs,
-                needsSecondPerson: configuration.access.approvalLifetime != nil)
+                needsSecondPerson: configuration.access.approvalLifetime != nil,
+                scopes: configuration.access.policy.grants.compactMap(\.scope))
             federation = try await FederationRegistrar(
                 trustDomain: configuration.trustDomain,
                 store: GuardedFederationStore(store, entries: guardedEntries), feed: feed)
             entries = try await EntryRegistrar(
                 trustDomain: configuration.trustDomain, defaults: configuration.assurance, store: guardedEntries,
                 feed: feed, maximumEntries: configuration.access.maximumEntries,
+                lifetimes: { [authorities] now in
+                    EntryLifetimes(
+                        svids: configuration.svids, authorities: configuration.authorities,
+                        signing: authorities.snapshot.x509.record, now: now)
+                },
                 holdsBundle: { [federation] in federation.holdsBundle(of: $0) })
             svids = SVIDIssuer(
                 trustDomain: configuration.trustDomain, settings: configuration.svids, authorities: authorities)
@@ -209,11 +215,8 @@ package struct Issuer: Sendable {
         ]
         if let entriesFolder { services.append(LoopService { try await entriesFolder.run() }) }
         if let metrics = configuration.metrics {
-            let measured = ServerMetrics(
-                counters: admission.counters, budgets: admission.budgets, authorities: authorities, entries: entries,
-                agents: agents, storeErrors: { [store] in store.errors }, clock: clock)
             services.append(
-                MetricsListener(host: metrics.host, port: metrics.port, logger: logger) { measured.text })
+                MetricsListener(host: metrics.host, port: metrics.port, logger: logger, text: metricsText))
         }
         if let tcp {
             services.append(
@@ -230,6 +233,14 @@ package struct Issuer: Sendable {
                         services: api, interceptors: admission.interceptors)))
         }
         return services
+    }
+
+    /// What it measures of itself, in the text format of Prometheus.
+    package var metricsText: @Sendable () -> String {
+        let measured = ServerMetrics(
+            counters: admission.counters, budgets: admission.budgets, authorities: authorities, entries: entries,
+            agents: agents, storeErrors: { [store] in store.errors }, clock: clock)
+        return { measured.text }
     }
 
     /// Closes what was opened.

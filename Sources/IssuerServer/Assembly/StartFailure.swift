@@ -19,7 +19,9 @@ enum StartFailure {
                 .refused, "\(error)",
                 hint: "restore the file from where the database is from; without it a rollback is not noticed")
         case let error as FileSystemError:
-            Failure(.cannotCreate, "\(error)", hint: "make the state folder writable, or choose another one")
+            Failure(
+                .cannotCreate, "\(error)",
+                hint: error.remedy ?? "make the state folder writable, or choose another one")
         default: Failure(.refused, "issuer cannot start: \(error)", hint: "run again with --log-level debug")
         }
     }

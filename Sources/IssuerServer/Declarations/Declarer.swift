@@ -63,8 +63,9 @@ struct Declarer: Sendable {
     private func record(_ plan: EntryPlan) {
         for step in plan.steps {
             switch step {
-            case .create(let entry, _): EntryAudit.record("entry created", entry, logger)
-            case .update(let entry, _, _): EntryAudit.record("entry updated", entry, logger)
+            case .create(let entry, _): EntryAudit.record("entry created", entry, of: entries, now: clock.now, logger)
+            case .update(let entry, _, _):
+                EntryAudit.record("entry updated", entry, of: entries, now: clock.now, logger)
             case .delete(let entry): logger.info("entry deleted", metadata: ["entry.id": "\(entry.id)"])
             }
         }

@@ -1,3 +1,4 @@
+internal import Bootstrap
 internal import Foundation
 internal import IssuerDomain
 internal import Platform

@@ -13,7 +13,8 @@ package final class DiskKeyStore: SigningKeyStore {
     private static let suffix = ".pk8"
     private static let maximumLength = 16 << 10
 
-    /// Opens the folder, creating it where missing.
+    /// Opens the folder, creating it where missing; one that others can reach into is refused, and so is one with a key
+    /// that they can.
     ///
     /// - Parameters:
     ///   - folder: Where the keys are.
@@ -25,6 +26,10 @@ package final class DiskKeyStore: SigningKeyStore {
         self.files = files
         self.encryption = encryption
         try files.createDirectory(folder, mode: 0o700)
+        try files.requireOwn(folder)
+        for name in try files.names(in: folder) where name.hasSuffix(Self.suffix) {
+            try files.requireOwn("\(folder)/\(name)")
+        }
     }
 
     package var outlivesProcess: Bool { true }
@@ -85,8 +90,8 @@ package final class DiskKeyStore: SigningKeyStore {
 
     private func load(_ name: String) throws(KeyStoreError) -> (key: SoftwareSigningKey, wasPlain: Bool) {
         let contents: [UInt8]?
-        do { contents = try files.read(path(of: name), limit: Self.maximumLength) } catch {
-            throw .failed(detail: "\(error)")
+        do { contents = try files.readSecret(path(of: name), limit: Self.maximumLength, privacy: .own) } catch {
+            throw .failed(detail: error.advice)
         }
         guard let contents else { throw .missing(name: name) }
         if KeyEnvelope.isOne(contents) {

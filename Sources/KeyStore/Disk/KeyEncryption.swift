@@ -69,8 +69,8 @@ package final class KeyEncryption: Sendable {
         _ source: Source, files: any FileSystem, cost: Int = KeyEncryption.defaultCost
     ) throws(KeyStoreError) {
         let contents: [UInt8]?
-        do { contents = try files.read(source.path, limit: Self.longestSecret) } catch {
-            throw .failed(detail: "\(error)")
+        do { contents = try files.readSecret(source.path, limit: Self.longestSecret, privacy: .handedOver) } catch {
+            throw .failed(detail: error.advice)
         }
         guard var contents else { throw .failed(detail: "there is no file \(source.path)") }
         switch source {

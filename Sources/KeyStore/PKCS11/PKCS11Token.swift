@@ -132,8 +132,8 @@ final class PKCS11Token: Sendable {
 
     private func pin() throws(PKCS11Failure) -> SecretBytes {
         let contents: [UInt8]?
-        do { contents = try files.read(pinFile, limit: Self.longestPIN + 2) } catch {
-            throw .store(.failed(detail: "\(error)"))
+        do { contents = try files.readSecret(pinFile, limit: Self.longestPIN + 2, privacy: .handedOver) } catch {
+            throw .store(.failed(detail: error.advice))
         }
         guard let contents else { throw .store(.failed(detail: "there is no PIN file \(pinFile)")) }
         let pin = SecretFile.withoutLineEnd(contents)

@@ -17,6 +17,7 @@ package struct Agent: Sendable {
     private let workloads: SocketService
     private let admin: SocketService
     private let reporter: IncidentReporter
+    private let metrics: AgentMetrics
     private let loop: @Sendable (@escaping @Sendable () async throws -> Void) async throws -> Void
 
     /// Opens an agent whose issuer is another process, reached by mTLS.
@@ -167,6 +168,12 @@ package struct Agent: Sendable {
         ) { (runID, batch) async throws(IssuerClientError) in try await link.issuer.report(runID: runID, batch) }
         let sync = SyncLoop(
             link: link, state: state, supply: supply, trust: trust, store: store, clock: clock, logger: logger)
+        metrics = AgentMetrics(
+            state: state, syncs: sync.counters,
+            sockets: [
+                ("workload", { [workloads] in workloads.counters }), ("admin", { [admin] in admin.counters }),
+            ],
+            identityEnd: { link.identity?.validity.upperBound }, clock: clock, startedAt: clock.now)
         loop = { try await sync.run(onFirstSync: $0) }
     }
 
@@ -180,7 +187,7 @@ package struct Agent: Sendable {
     /// - Parameter onReady: Called once, when workloads can be served.
     /// - Returns: The workload server and the loop that follows the issuer; neither has started.
     package func services(onReady: @escaping @Sendable () async throws -> Void) -> [any Service] {
-        [
+        var services: [any Service] = [
             workloads, admin,
             LoopService { [reporter] in try await reporter.run() },
             LoopService { [workloads, admin, loop] in
@@ -191,7 +198,15 @@ package struct Agent: Sendable {
                 }
             },
         ]
+        if let address = configuration.metrics {
+            services.append(
+                MetricsListener(host: address.host, port: address.port, logger: logger) { [metrics] in metrics.text })
+        }
+        return services
     }
+
+    /// What it measures of itself, in the text format of Prometheus.
+    package var metricsText: @Sendable () -> String { { [metrics] in metrics.text } }
 
     /// Removes the sockets.
     package func close() {

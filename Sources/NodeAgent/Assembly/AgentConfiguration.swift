@@ -14,6 +14,8 @@ package struct AgentConfiguration: Sendable {
     package var executableSizeLimit: Int64
     /// What the exec journal looks at; nil for no journal.
     package var journal: ExecJournalConfiguration?
+    /// Where metrics are handed out; nil for nowhere.
+    package var metrics: (host: String, port: Int)?
 
     package init(
         trustDomain: TrustDomain, workloadSocket: UnixSocketPath, adminSocket: UnixSocketPath,

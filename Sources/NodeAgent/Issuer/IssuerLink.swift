@@ -75,7 +75,10 @@ final class IssuerLink<Transport: ClientTransport>: Sendable {
     ///
     /// - Throws: ``Failure`` with status `notPermitted` when the issuer says no; `CancellationError`.
     func join() async throws {
-        if let identity, !identity.hasEnded(at: clock.now) { return }
+        if let identity, !identity.hasEnded(at: clock.now) {
+            try rebootstrap?.check(canReattest: identity.canReattest)
+            return
+        }
         guard hasWayIn else {
             throw Failure(
                 .notPermitted, "this agent has not joined yet and has no join token",
@@ -85,6 +88,7 @@ final class IssuerLink<Transport: ClientTransport>: Sendable {
         while true {
             do {
                 try await comeIn()
+                try rebootstrap?.check(canReattest: identity?.canReattest ?? false)
                 return
             } catch IssuerClientError.unavailable(let detail) {
                 logger.warning("issuer cannot be reached; trying again", metadata: ["error": "\(detail)"])

@@ -71,7 +71,7 @@ struct NodeIdentityStore: Sendable {
     ///
     /// - Throws: ``Failure`` when the file is there but cannot be read back.
     func loadIdentity(now: Date) throws(Failure) -> NodeIdentity? {
-        guard let contents = try read(identityPath) else { return nil }
+        guard let contents = try readSecret(identityPath) else { return nil }
         do {
             let object = try JSONValue(parsing: contents, limit: Self.maximumLength).object
             guard let key = object?["key"]?.string.flatMap({ Data(base64Encoded: $0) }),
@@ -101,7 +101,7 @@ struct NodeIdentityStore: Sendable {
     ///
     /// An issuer that used up a join token for it gives the answer once more, to this key alone.
     func joinKey() throws -> P256.Signing.PrivateKey {
-        if let contents = try files.read(joinKeyPath, limit: Self.maximumLength),
+        if let contents = try readSecret(joinKeyPath),
             let key = try? P256.Signing.PrivateKey(derRepresentation: contents)
         {
             return key
@@ -118,7 +118,7 @@ struct NodeIdentityStore: Sendable {
     ///
     /// - Throws: ``Failure`` when the file is there but cannot be read back.
     func loadNodeKey() throws(Failure) -> NodeKey? {
-        guard let contents = try read(nodeKeyPath) else { return nil }
+        guard let contents = try readSecret(nodeKeyPath) else { return nil }
         guard let object = try? JSONValue(parsing: contents, limit: Self.maximumLength).object,
             let der = object["key"]?.string.flatMap({ Data(base64Encoded: $0) }),
             let key = try? P256.Signing.PrivateKey(derRepresentation: der)
@@ -161,6 +161,14 @@ struct NodeIdentityStore: Sendable {
 
     func save(_ bundle: TrustBundle) throws {
         try files.replace(bundlePath, with: Array(try bundle.spiffeDocument().compactText.utf8), mode: 0o600)
+    }
+
+    private func readSecret(_ path: String) throws(Failure) -> [UInt8]? {
+        do { return try files.readSecret(path, limit: Self.maximumLength, privacy: .own) } catch {
+            throw Failure(
+                .cannotCreate, "\(error)",
+                hint: error.remedy ?? "make the agent's data folder readable by this user")
+        }
     }
 
     private func read(_ path: String) throws(Failure) -> [UInt8]? {

@@ -1,4 +1,5 @@
 internal import AgentDomain
+internal import Bootstrap
 internal import Foundation
 internal import Logging
 internal import Platform
@@ -9,11 +10,15 @@ internal import Synchronization
 package struct RebootstrapPlan: Sendable {
     /// How long a server must be a stranger first: an authority that is on its way needs no such help.
     package let delay: Duration
+    /// Whether an agent that could not prove itself again is not to run at all.
+    package let isDemanded: Bool
     /// Gets the bundle from where the agent had its first one.
     package let fetch: @Sendable () async throws -> TrustBundle
 
-    package init(delay: Duration, fetch: @escaping @Sendable () async throws -> TrustBundle) {
-        (self.delay, self.fetch) = (delay, fetch)
+    package init(
+        delay: Duration, isDemanded: Bool = false, fetch: @escaping @Sendable () async throws -> TrustBundle
+    ) {
+        (self.delay, self.isDemanded, self.fetch) = (delay, isDemanded, fetch)
     }
 }
 
@@ -29,6 +34,16 @@ final class Rebootstrap: Sendable {
 
     init(_ plan: RebootstrapPlan, trust: TrustStore, logger: Logger) {
         (self.plan, self.trust, self.logger) = (plan, trust, logger)
+    }
+
+    /// Refuses to go on with an identity whose proof cannot be repeated, where that is demanded.
+    ///
+    /// - Throws: ``Failure`` with status `configuration`.
+    func check(canReattest: Bool) throws(Failure) {
+        guard plan.isDemanded, !canReattest else { return }
+        throw Failure(
+            .configuration, "rebootstrap_mode is always, and the server does not let this node prove itself again",
+            hint: "use an attestor whose proof can be repeated, or set rebootstrap_mode to auto")
     }
 
     /// Notes a server whose certificate leads to nobody trusted.

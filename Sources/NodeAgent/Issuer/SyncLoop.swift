@@ -33,6 +33,8 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
         var rotated: AsyncStream<Void>.Continuation?
     }
 
+    let counters = SyncCounters()
+
     init(
         link: IssuerLink<Transport>, state: AgentState, supply: SVIDSupply, trust: TrustStore,
         store: NodeIdentityStore?, clock: any WallClock, logger: Logger
@@ -80,6 +82,7 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
             do {
                 if try await link.renewIfDue() { following.withLock { $0.rotated?.finish() } }
                 try await sync()
+                counters.noteSuccess()
                 try await link.registerNodeKeyIfNeeded()
                 pause.reset()
                 refusals = 0
@@ -91,6 +94,7 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
             } catch let error as CancellationError {
                 throw error
             } catch IssuerClientError.agentRefused(let detail) {
+                counters.noteFailure()
                 refusals += 1
                 // Once may be a call that was under way while this agent's SVID was replaced.
                 let isIn = refusals > 1 ? await handleRefusal(detail) : false
@@ -104,6 +108,7 @@ final class SyncLoop<Transport: ClientTransport>: Sendable {
             } catch let failure as Failure {
                 throw failure
             } catch {
+                counters.noteFailure()
                 if await link.rebootstrapIfDue() {
                     following.withLock { $0.rotated?.finish() }
                     waker.yield()

@@ -1,22 +1,22 @@
-internal import Foundation
+package import Foundation
 
 /// A host certificate of OpenSSH (PROTOCOL.certkeys).
 ///
 /// Parsed, not judged: whose it is and when it holds is ``judge(authorities:now:)``.
-struct SSHHostCertificate: Sendable {
+package struct SSHHostCertificate: Sendable {
     /// More than any host has names.
     static let maximumPrincipals = 64
     private static let suffix = "-cert-v01@openssh.com"
     private static let host: UInt32 = 2
 
     /// The certificate as it travels.
-    let blob: [UInt8]
-    let key: SSHPublicKey
-    let keyID: String
+    package let blob: [UInt8]
+    package let key: SSHPublicKey
+    package let keyID: String
     /// The names that the host has, the first one first.
-    let principals: [String]
+    package let principals: [String]
     /// Seconds since 1970; the end is the first instant at which the certificate no longer holds.
-    let validity: (start: UInt64, end: UInt64)
+    package let validity: (start: UInt64, end: UInt64)
 
     private let type: UInt32
     private let hasCriticalOptions: Bool
@@ -27,7 +27,7 @@ struct SSHHostCertificate: Sendable {
     /// Parses a certificate.
     ///
     /// - Throws: ``NodeAttestationError``.
-    init(blob: [UInt8]) throws(NodeAttestationError) {
+    package init(blob: [UInt8]) throws(NodeAttestationError) {
         self.blob = blob
         var reader = SSHReader(blob)
         let type = try reader.text()
@@ -63,7 +63,7 @@ struct SSHHostCertificate: Sendable {
     ///   - now: The time.
     /// - Returns: The host's first name.
     /// - Throws: ``NodeAttestationError/refused(_:)``.
-    func judge(authorities: [SSHPublicKey], now: Date) throws(NodeAttestationError) -> String {
+    package func judge(authorities: [SSHPublicKey], now: Date) throws(NodeAttestationError) -> String {
         guard type == Self.host else { throw .refused("the SSH certificate is not a host's") }
         guard authorities.contains(where: { $0.blob == authority.blob }) else {
             throw .refused("the SSH certificate is not by an authority that is trusted here")

@@ -133,13 +133,16 @@ package struct SSHPublicKey: Sendable {
 }
 
 /// A signature in SSH's clothes.
-struct SSHSignature: Sendable {
-    let format: String
-    let blob: [UInt8]
+package struct SSHSignature: Sendable {
+    package let format: String
+    package let blob: [UInt8]
 
     init(format: String, blob: [UInt8]) { (self.format, self.blob) = (format, blob) }
 
-    init(wire: [UInt8]) throws(NodeAttestationError) {
+    /// Parses a signature as it travels.
+    ///
+    /// - Throws: ``NodeAttestationError/malformed(_:)``, also when anything follows it.
+    package init(wire: [UInt8]) throws(NodeAttestationError) {
         var reader = SSHReader(wire)
         self.init(format: try reader.text(), blob: try reader.bytes())
         guard reader.isAtEnd else { throw .malformed("something follows an SSH signature") }

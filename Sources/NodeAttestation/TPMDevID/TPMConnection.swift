@@ -20,7 +20,8 @@ package final class TPMConnection: TPMTransport {
         guard stat(path, &status) == 0 else { throw Self.failure(path) }
         switch status.st_mode & S_IFMT {
         case S_IFCHR:
-            descriptor = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY)
+            // Without a resource manager one process at a time may have it open; that is a reason to wait, not to fail.
+            descriptor = TPMTurn.waiting(for: EBUSY) { open(path, O_RDWR | O_CLOEXEC | O_NOCTTY) }
             guard descriptor >= 0 else { throw Self.failure(path) }
         case S_IFSOCK: descriptor = try Self.connect(to: path)
         default: throw .transport("\(path) is neither a device nor a socket")

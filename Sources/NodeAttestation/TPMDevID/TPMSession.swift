@@ -32,7 +32,7 @@ package final class TPMSession {
     }
 
     /// Takes a key or session out of the TPM.
-    func flush(_ handle: UInt32) throws(TPMError) {
+    package func flush(_ handle: UInt32) throws(TPMError) {
         loaded.removeAll { $0 == handle }
         _ = try send(.flushContext) { $0.uint32(handle) }
     }
@@ -93,13 +93,18 @@ package final class TPMSession {
                 return try reader.uint32()
             }
             if code == 0 { return reader }
-            // Yielded, testing, or simply not now (TPM 2.0 Part 2 §6.6.3).
-            guard [0x908, 0x90A, 0x922].contains(code), attempt < Self.maximumAttempts else {
+            guard Self.isBusy(code), attempt < Self.maximumAttempts else {
                 throw .refused(command, code: code)
             }
             usleep(Self.pause)
         }
         preconditionFailure("the last attempt returns or throws")
+    }
+
+    /// Whether an error says that the TPM has no time or room now, but will have (TPM 2.0 Part 2 §6.6.3): yielded, testing,
+    /// simply not now, or no memory or handle free as long as others use theirs.
+    private static func isBusy(_ code: UInt32) -> Bool {
+        [0x908, 0x90A, 0x922].contains(code) || (0x902...0x906).contains(code)
     }
 
     private static func bytes(

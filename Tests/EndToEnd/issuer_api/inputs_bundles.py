@@ -156,7 +156,7 @@ CASES = {
     f"{D}/RefreshBundle": Case(
         # Nobody answers there.
         lambda world: domains.RefreshBundleRequest(trust_domain=followed(world).trust_domain),
-        {"trust_domain": [*NAMES, UNKNOWN]}, ending=Code.FAILED_PRECONDITION,
+        {"trust_domain": [*NAMES, UNKNOWN]}, ending=Code.INTERNAL,
     ),
     "mintmark.v1.Federation/ListStatuses": Case(lambda world: stubs.federation.ListFederationStatusesRequest()),
 }  # fmt: skip

@@ -387,3 +387,21 @@ def test_a_long_sync_comes_as_revisions_first(issuer, second):
 def test_ids_in_the_first_request_of_a_sync_are_refused(second):
     with refused(Code.INVALID_ARGUMENT):
         sync(second, {"ids": ["x"]})
+
+
+def test_a_sync_that_could_not_see_revisions_is_refused_and_only_the_first_mask_counts(issuer, second):
+    entry = created(issuer, parent_id=stubs.id_of(second.id))
+    for mask in (Mask(), Mask(hint=True, selectors=True)):
+        with refused(Code.INVALID_ARGUMENT) as caught:
+            sync(second, {"output_mask": mask})
+        assert "revision_number" in caught[0].details()
+    [answer] = sync(second, {"output_mask": Mask(revision_number=True, selectors=True)}, {"output_mask": Mask(hint=True)})
+    assert [held.id for held in answer.entries] == [entry.id]
+    assert answer.entries[0].selectors and not answer.entries[0].HasField("spiffe_id")
+
+
+def test_a_selector_of_a_kind_that_nobody_knows_is_stored_for_tools_that_cannot_insist(issuer):
+    entry = created(issuer, selectors=[Selector(type="vault", value="role:x")])
+    assert [selector.type for selector in entry.selectors] == ["vault"]
+    [result] = create(issuer, make(issuer, selectors=[Selector(type="unix", value="uuid:1")]))
+    assert result.status.code == Code.INVALID_ARGUMENT.value[0], "a misspelt key of a kind that is known is a mistake"

@@ -76,14 +76,17 @@ def test_selectors_of_every_attestor_are_taken(issuer, selector):
     assert [f"{one.type}:{one.value}" for one in result.entry.selectors] == [selector]
 
 
-def test_a_selector_of_somebodys_own_attestor_is_refused_with_what_to_do(issuer):
-    """A difference: there any kind is taken, here one that nothing produces is a slip until somebody insists."""
-    slip = [types.Selector(type="custom", value="anything")]
-    [result] = create(issuer, entry(issuer, selectors=slip))
-    assert result.status.code == grpc.StatusCode.INVALID_ARGUMENT.value[0] and "custom" in result.status.message
-    request = stubs.entries.CreateEntriesRequest(items=[{"entry": entry(issuer, selectors=slip), "force": True}])
-    [answer] = issuer.admin.call("mintmark.v1.Registration/CreateEntries", request)
-    assert answer.results[0].status.code == OK
+def test_a_selector_of_somebodys_own_attestor_is_taken_and_told_of(issuer):
+    """These tools cannot insist; ours can, and must."""
+    own = [types.Selector(type="custom", value="anything")]
+    [result] = create(issuer, entry(issuer, selectors=own))
+    assert result.status.code == OK and result.entry.selectors == own
+    for force, code in ((False, grpc.StatusCode.INVALID_ARGUMENT.value[0]), (True, OK)):
+        request = stubs.entries.CreateEntriesRequest(items=[{"entry": entry(issuer, selectors=own), "force": force}])
+        [answer] = issuer.admin.call("mintmark.v1.Registration/CreateEntries", request)
+        assert answer.results[0].status.code == code
+    [found] = issuer.admin.call("mintmark.v1.Declarations/Lint", stubs.declarations.LintRequest())
+    assert any(one.kind == "unreachable" and result.entry.id in one.entries for one in found.findings)
 
 
 def test_a_node_entry_has_the_server_as_its_parent(issuer):
@@ -257,7 +260,7 @@ def test_relationships_come_and_go(issuer, prefix):
 
 def test_the_log_level_is_shown_as_it_was_set(issuer):
     logger = "spire.api.server.logger.v1.Logger"
-    for level in ("ERROR", "WARN", "INFO", "DEBUG", "TRACE"):
+    for level in ("PANIC", "FATAL", "ERROR", "WARN", "INFO", "DEBUG", "TRACE"):
         request = stubs.logger.SetLogLevelRequest(new_level=types.LogLevel.Value(level))
         [answer] = issuer.admin.call(f"{logger}/SetLogLevel", request)
         assert types.LogLevel.Name(answer.current_level) == level

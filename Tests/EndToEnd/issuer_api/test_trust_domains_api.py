@@ -297,7 +297,7 @@ def test_an_older_bundle_does_not_take_the_place_of_a_newer_one(issuer, peer):
     endpoint.serve(domain.document(9))
     refresh(issuer, domain.domain)
     endpoint.serve(domain.document(8))
-    with refused(Code.FAILED_PRECONDITION) as caught:
+    with refused(Code.INTERNAL) as caught:
         refresh(issuer, domain.domain)
     assert "older" in caught[0].details()
     assert held(issuer, domain.domain).sequence_number == 9
@@ -314,7 +314,7 @@ def test_the_newest_bundle_decides_whom_to_believe(issuer, peer, home):
     heir = Domain(domain.domain)
     endpoint.serve(heir.document(2))
     refresh(issuer, domain.domain)
-    with refused(Code.FAILED_PRECONDITION):
+    with refused(Code.INTERNAL):
         refresh(issuer, domain.domain)
     with Endpoint(heir.write_svid(home, "/spire/server")) as moved:
         moved.serve(heir.document(3))
@@ -333,7 +333,7 @@ def test_an_endpoint_may_be_of_a_third_domain(issuer, home):
         endpoint.serve(domain.document(5))
         name = f"spiffe://{host.domain}/publisher"
         created(issuer, make(domain.domain, bundle_endpoint_url=endpoint.url, https_spiffe=spiffe(name)))
-        with refused(Code.FAILED_PRECONDITION) as caught:
+        with refused(Code.INTERNAL) as caught:
             refresh(issuer, domain.domain)
         assert host.domain in caught[0].details(), "FED-22: nothing says how to know the endpoint"
         assert not endpoint.requests, "asked before the endpoint could be known"
@@ -358,7 +358,7 @@ def test_an_impostor_is_not_believed(issuer, home, name):
     with Endpoint(authority.write_svid(home, path)) as endpoint:
         endpoint.serve(domain.document(99))
         follow(issuer, domain, endpoint)
-        with refused(Code.FAILED_PRECONDITION) as caught:
+        with refused(Code.INTERNAL) as caught:
             refresh(issuer, domain.domain)
         assert "who it should be" in caught[0].details(), caught[0].details()
         assert not endpoint.requests, "the request went out before the endpoint was known"
@@ -372,7 +372,7 @@ def test_a_svid_is_no_web_certificate(issuer, peer):
     created(
         issuer, make(domain.domain, bundle_endpoint_url=endpoint.url, https_web=Web(), trust_domain_bundle=bundle_of(domain))
     )
-    with refused(Code.FAILED_PRECONDITION) as caught:
+    with refused(Code.INTERNAL) as caught:
         refresh(issuer, domain.domain)
     assert "who it should be" in caught[0].details(), caught[0].details()
     assert not endpoint.requests
@@ -406,7 +406,7 @@ def test_what_is_no_bundle_changes_nothing_and_is_visible(issuer, peer, name):
     misbehave, saying = MISHAPS[name]
     misbehave(domain, endpoint)
     follow(issuer, domain, endpoint)
-    with refused(Code.FAILED_PRECONDITION) as caught:
+    with refused(Code.INTERNAL) as caught:
         refresh(issuer, domain.domain)
     assert saying in caught[0].details(), caught[0].details()
     assert held(issuer, domain.domain) == bundle_of(domain)

@@ -27,6 +27,13 @@ struct Flaw {
         return Array(input.prefix(end))
     }
 
+    /// A structure as a lenient reader takes it, which passes over zeros at its end.
+    func unpadded(_ input: [UInt8]) -> [UInt8] {
+        var rest = input[...]
+        while rest.last == 0 { rest = rest.dropLast() }
+        return Array(rest)
+    }
+
     /// A netlink message as a lenient reader takes it, which does not look at its type.
     func message(_ input: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
         guard input.count >= 6 else { return input }

@@ -3,7 +3,7 @@
 /// To add one: a case here, an enum with `judge` that notices a flaw, inputs and their dictionary, and a line in each
 /// of the tables of `Tests/Fuzz/run`.
 enum FuzzTarget: String, CaseIterable {
-    case identity, endpoint, certificate, revocation, token, bundle, json, proc, events, http2, hpack
+    case identity, endpoint, certificate, revocation, token, bundle, json, proc, events, http2, hpack, ssh, tpm
     case privateKey = "private-key"
 
     /// Changes an input by the structure that this target looks for; nil where it looks for none, or there is none.
@@ -15,7 +15,7 @@ enum FuzzTarget: String, CaseIterable {
         case .token, .bundle, .json:
             var mutation = JSONMutation(seed: seed, changeBytes: changeBytes)
             return mutation.change(input)
-        case .identity, .endpoint, .proc, .events, .http2, .hpack: return nil
+        case .identity, .endpoint, .proc, .events, .http2, .hpack, .ssh, .tpm: return nil
         }
     }
 
@@ -34,6 +34,8 @@ enum FuzzTarget: String, CaseIterable {
         case .hpack: HPACKTarget.judge(input, flaw: flaw)
         case .proc: ProcTarget.judge(input, flaw: flaw)
         case .events: EventsTarget.judge(input, flaw: flaw)
+        case .ssh: SSHTarget.judge(input, flaw: flaw)
+        case .tpm: TPMTarget.judge(input, flaw: flaw)
         }
     }
 }

@@ -67,6 +67,25 @@ struct TPMDevIDAttestationTests {
         }
     }
 
+    @Test("Several agents at once take turns at one TPM, and nothing of theirs is left in it", .timeLimit(.minutes(4)))
+    func severalAgents() async throws {
+        try await scene(.p256) { scene in
+            let paths = try await withThrowingTaskGroup(of: String.self) { group in
+                for _ in 0..<4 {
+                    let (prover, attestor) = (scene.prover, scene.attestor)
+                    group.addTask {
+                        try await attestor.attest(
+                            prover.payload(), context: Self.context, exchange: ProverExchange(prover)
+                        ).path
+                    }
+                }
+                return try await group.reduce(into: []) { $0.append($1) }
+            }
+            #expect(paths.count == 4 && Set(paths).count == 1, "\(paths)")
+            #expect(try await scene.tpm.loadedKeys() == 0)
+        }
+    }
+
     @Test("A TPM that has a certificate for a P-256 endorsement key alone gets in")
     func ellipticEndorsement() async throws {
         try await scene { scene in

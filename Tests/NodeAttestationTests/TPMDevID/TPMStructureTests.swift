@@ -1,5 +1,7 @@
+import Glibc
 import NodeAttestation
 import Platform
+import Synchronization
 import TestSupport
 import Testing
 
@@ -93,6 +95,57 @@ struct TPMStructureTests {
             try TPMSignature(parsing: [0x00, 0x16, 0x00, 0x0B, 0x00, 0x00])
         }
         #expect(throws: TPMFormatError.self) { try TPMSignature(parsing: [0x00, 0x14, 0x00, 0x0B, 0x00, 0x02, 0x01]) }
+    }
+
+    /// Answers with errors, one after another, and then as it should.
+    private final class BusyTPM: TPMTransport {
+        private let left: Mutex<[UInt32]>
+        let asked = Mutex(0)
+
+        init(_ codes: [UInt32]) { left = Mutex(codes) }
+
+        func exchange(_ command: [UInt8]) throws(TPMError) -> [UInt8] {
+            asked.withLock { $0 += 1 }
+            let code = left.withLock { $0.isEmpty ? 0 : $0.removeFirst() }
+            return [0x80, 0x01, 0, 0, 0, 10] + (0..<4).map { UInt8(truncatingIfNeeded: code >> (24 - 8 * $0)) }
+        }
+    }
+
+    @Test("A TPM that is busy, testing, or has no room now is asked again; one that refuses is not")
+    func busy() throws {
+        let busy = BusyTPM([0x922, 0x908, 0x90A, 0x902, 0x903])
+        try TPMSession(busy).run { (tpm) throws(TPMError) in try tpm.flush(7) }
+        #expect(busy.asked.withLock { $0 } == 6)
+        let refusing = BusyTPM([0x98E])
+        #expect(throws: TPMError.refused(.flushContext, code: 0x98E)) {
+            try TPMSession(refusing).run { (tpm) throws(TPMError) in try tpm.flush(7) }
+        }
+        #expect(refusing.asked.withLock { $0 } == 1)
+    }
+
+    @Test("A device that somebody else has open is waited for, and another error is one at once")
+    func openElsewhere() {
+        var attempts = 0
+        let opened = TPMTurn.waiting(for: EBUSY) {
+            attempts += 1
+            errno = EBUSY
+            return attempts < 3 ? -1 : 7
+        }
+        #expect(opened == 7 && attempts == 3)
+        attempts = 0
+        let denied = TPMTurn.waiting(for: EBUSY) {
+            attempts += 1
+            errno = EACCES
+            return -1
+        }
+        #expect(denied == -1 && attempts == 1)
+        attempts = 0
+        let never = TPMTurn.waiting(for: EBUSY, attempts: 3) {
+            attempts += 1
+            errno = EBUSY
+            return -1
+        }
+        #expect(never == -1 && attempts == 3 && errno == EBUSY)
     }
 
     @Test("Cut short, or with something after them, they cannot be parsed")

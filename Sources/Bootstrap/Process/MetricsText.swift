@@ -1,11 +1,13 @@
 /// Metrics in the text format that Prometheus reads (version 0.0.4).
-struct MetricsText {
-    enum Kind: String {
+package struct MetricsText {
+    package enum Kind: String {
         case counter
         case gauge
     }
 
-    private(set) var text = ""
+    package private(set) var text = ""
+
+    package init() {}
 
     /// Adds one metric with all of its samples.
     ///
@@ -14,7 +16,7 @@ struct MetricsText {
     ///   - kind: Counters only grow.
     ///   - help: What it says; one line.
     ///   - samples: Labels in order and a value; sorted as they come out.
-    mutating func add(
+    package mutating func add(
         _ name: String, _ kind: Kind, _ help: String, _ samples: [(labels: [(String, String)], value: String)]
     ) {
         text += "# HELP \(name) \(help)\n# TYPE \(name) \(kind.rawValue)\n"
@@ -26,7 +28,7 @@ struct MetricsText {
     }
 
     /// Adds one metric without labels.
-    mutating func add(_ name: String, _ kind: Kind, _ help: String, _ value: some CustomStringConvertible) {
+    package mutating func add(_ name: String, _ kind: Kind, _ help: String, _ value: some CustomStringConvertible) {
         add(name, kind, help, [([], "\(value)")])
     }
 
