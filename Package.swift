@@ -164,7 +164,7 @@ let package = Package(
             name: "WorkloadAttestation",
             dependencies: ["AgentDomain", "SPIFFE", "Platform", "LinuxKernel", crypto], swiftSettings: strict),
         .target(
-            name: "RecordSpool", dependencies: ["IssuerDomain", logging], swiftSettings: strict),
+            name: "RecordSpool", dependencies: ["IssuerDomain", "Platform", logging], swiftSettings: strict),
         .target(
             name: "SQLiteStore", dependencies: ["IssuerDomain", "SPIFFE", "Platform", grdb], swiftSettings: strict),
         .target(

@@ -3,7 +3,9 @@ internal import GRPCCore
 internal import GRPCWire
 internal import NIOCore
 
-/// One connection: bytes become calls, and what calls write becomes bytes. All of it on the connection's event loop.
+/// One connection: bytes become calls, and what calls write becomes bytes.
+///
+/// All of it on the connection's event loop.
 final class LocalConnection: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer

@@ -2,7 +2,10 @@
 enum TimeoutText {
     private static let limit: Int64 = 10_000_000
 
+    /// Writes a time-out.
+    ///
     /// - Parameter timeout: Not negative; rounded up, and cut at what can be said.
+    /// - Returns: At most seven digits and a unit.
     static func text(of timeout: Duration) -> String {
         let (seconds, attoseconds) = timeout.components
         if seconds < 10 {

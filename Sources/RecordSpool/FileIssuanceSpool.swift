@@ -1,7 +1,7 @@
-internal import Foundation
 internal import Glibc
 package import IssuerDomain
 package import Logging
+package import Platform
 internal import Synchronization
 
 /// The spool as files in a folder of its own, one for each segment, written by `write` alone and read back whole.
@@ -28,6 +28,7 @@ package final class FileIssuanceSpool: IssuanceSpool {
 
     private let folder: String
     private let limit: Int
+    private let files: any FileSystem
     private let logger: Logger
     private let state: Mutex<State>
 
@@ -37,28 +38,29 @@ package final class FileIssuanceSpool: IssuanceSpool {
     ///   - folder: Where the files are; made readable by its owner alone.
     ///   - last: The number of the last segment that the store has; older files are removed.
     ///   - limit: Bytes that may wait.
+    ///   - files: For all but the writing.
     ///   - logger: For files that are damaged.
     /// - Throws: ``StoreError``.
     package init(
-        folder: String, after last: UInt64, limit: Int = maximumSize, logger: Logger
+        folder: String, after last: UInt64, limit: Int = maximumSize, files: any FileSystem, logger: Logger
     ) throws(StoreError) {
-        (self.folder, self.limit, self.logger) = (folder, limit, logger)
-        guard mkdir(folder, 0o700) == 0 || errno == EEXIST else { throw Self.failure("create", folder) }
-        guard chmod(folder, 0o700) == 0 else { throw Self.failure("set the mode of", folder) }
+        (self.folder, self.limit, self.files, self.logger) = (folder, limit, files, logger)
         var state = State(number: last + 1)
-        for name in try Self.names(in: folder) {
-            guard let number = SegmentName.number(in: name) else { continue }
-            let path = "\(folder)/\(name)"
-            guard number > last else {
-                unlink(path)
-                continue
+        do throws(FileSystemError) {
+            try files.createDirectory(folder, mode: 0o700)
+            for name in try files.names(in: folder) {
+                guard let number = SegmentName.number(in: name) else { continue }
+                let path = "\(folder)/\(name)"
+                guard number > last else {
+                    try files.remove(path)
+                    continue
+                }
+                let size = try files.read(path, limit: limit)?.count ?? 0
+                state.ended.append((number, size))
+                state.waiting += size
+                state.number = max(state.number, number + 1)
             }
-            var status = stat()
-            guard stat(path, &status) == 0 else { throw Self.failure("read", path) }
-            state.ended.append((number, Int(status.st_size)))
-            state.waiting += Int(status.st_size)
-            state.number = max(state.number, number + 1)
-        }
+        } catch { throw Self.failure(error) }
         state.ended.sort { $0.number < $1.number }
         self.state = Mutex(state)
     }
@@ -89,8 +91,10 @@ package final class FileIssuanceSpool: IssuanceSpool {
 
     package func records(in segment: UInt64) throws(StoreError) -> [IssuanceRecord] {
         let path = path(of: segment)
-        guard let bytes = FileManager.default.contents(atPath: path) else { throw Self.failure("read", path) }
-        let (records, isWhole) = Frame.records(in: [UInt8](bytes))
+        let bytes: [UInt8]?
+        do throws(FileSystemError) { bytes = try files.read(path, limit: limit) } catch { throw Self.failure(error) }
+        guard let bytes else { throw Self.failure("read", path, code: ENOENT) }
+        let (records, isWhole) = Frame.records(in: bytes)
         guard !isWhole else { return records }
         // Kept for whoever wants to look; what could be read goes to the store.
         let aside = "\(path).damaged"
@@ -103,7 +107,7 @@ package final class FileIssuanceSpool: IssuanceSpool {
 
     package func remove(_ segment: UInt64) throws(StoreError) {
         let path = path(of: segment)
-        guard unlink(path) == 0 || errno == ENOENT else { throw Self.failure("remove", path) }
+        do throws(FileSystemError) { try files.remove(path) } catch { throw Self.failure(error) }
         state.withLock { state in
             guard let index = state.ended.firstIndex(where: { $0.number == segment }) else { return }
             state.waiting -= state.ended.remove(at: index).size
@@ -157,18 +161,16 @@ package final class FileIssuanceSpool: IssuanceSpool {
 
     private func path(of segment: UInt64) -> String { "\(folder)/\(SegmentName.name(of: segment))" }
 
-    private static func names(in folder: String) throws(StoreError) -> [String] {
-        do { return try FileManager.default.contentsOfDirectory(atPath: folder) } catch {
-            throw failure("list", folder)
-        }
+    private static func failure(_ operation: String, _ path: String, code: Int32 = errno) -> StoreError {
+        failure(
+            FileSystemError(operation, path, code: code, reason: String(cString: strerror(code)).lowercased()))
     }
 
-    private static func failure(_ operation: String, _ path: String, code: Int32 = errno) -> StoreError {
-        let detail = "cannot \(operation) \(path): \(String(cString: strerror(code)).lowercased())"
-        return switch code {
-        case ENOSPC, EDQUOT, EFBIG: .full(detail: detail)
-        case EROFS: .readOnly(detail: detail)
-        default: .failed(detail: detail)
+    private static func failure(_ error: FileSystemError) -> StoreError {
+        switch error.code {
+        case ENOSPC, EDQUOT, EFBIG: .full(detail: "\(error)")
+        case EROFS: .readOnly(detail: "\(error)")
+        default: .failed(detail: "\(error)")
         }
     }
 }

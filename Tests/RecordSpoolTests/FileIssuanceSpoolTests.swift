@@ -13,7 +13,8 @@ private struct Place {
     let path: String
 
     func open(after last: UInt64 = 0, limit: Int = FileIssuanceSpool.maximumSize) throws -> FileIssuanceSpool {
-        try FileIssuanceSpool(folder: path, after: last, limit: limit, logger: Logger(label: "test"))
+        try FileIssuanceSpool(
+            folder: path, after: last, limit: limit, files: LocalFileSystem(), logger: Logger(label: "test"))
     }
 
     var files: [String] {

@@ -16,19 +16,19 @@ extension IssuanceRecord {
 
     /// The record without its number, added to what a buffer holds.
     package func append(to bytes: inout [UInt8]) {
-        func put(_ tag: Tag, _ text: String?) {
-            guard var text else { return }
+        func head(_ tag: Tag, _ length: Int) {
             bytes.append(tag.rawValue)
-            text.withUTF8 { value in
-                withUnsafeBytes(of: UInt32(clamping: value.count).littleEndian) { bytes.append(contentsOf: $0) }
-                bytes.append(contentsOf: value)
-            }
+            for shift in [0, 8, 16, 24] { bytes.append(UInt8(truncatingIfNeeded: length >> shift)) }
+        }
+        func put(_ tag: Tag, _ text: String?) {
+            guard let text else { return }
+            head(tag, text.utf8.count)
+            bytes.append(contentsOf: text.utf8)
         }
         func put(_ tag: Tag, _ number: Int64?) {
             guard let number else { return }
-            bytes.append(tag.rawValue)
-            withUnsafeBytes(of: UInt32(8).littleEndian) { bytes.append(contentsOf: $0) }
-            withUnsafeBytes(of: number.littleEndian) { bytes.append(contentsOf: $0) }
+            head(tag, 8)
+            for shift in 0..<8 { bytes.append(UInt8(truncatingIfNeeded: number >> (8 * shift))) }
         }
         put(.time, call.time.unixMilliseconds)
         put(.requestID, call.requestID)

@@ -96,7 +96,8 @@ package struct Issuer: Sendable {
                 mark: SecurityMarkFile(path: configuration.securityMarkPath, files: files), logger: logger)
             serverSVID = try ServerSVID(issuer: svids, now: clock.now, using: SystemEntropy())
             let spool = try FileIssuanceSpool(
-                folder: configuration.spoolFolder, after: try await store.lastSegment(of: "\(server)"), logger: logger)
+                folder: configuration.spoolFolder, after: try await store.lastSegment(of: "\(server)"), files: files,
+                logger: logger)
             admission = try Admission(
                 configuration.access, store: store,
                 book: IssuanceBook(spool: spool, records: store, server: "\(server)"), entries: guardedEntries,
