@@ -1,3 +1,5 @@
+// By way of Foundation, too: whole modules attribute the type of stat(2) to it.
+internal import Foundation
 internal import Glibc
 internal import IssuerDomain
 
