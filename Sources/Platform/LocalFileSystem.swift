@@ -32,6 +32,14 @@ package struct LocalFileSystem: FileSystem {
         return Self.status(status)
     }
 
+    /// Looks at what a descriptor is open on.
+    ///
+    /// - Returns: nil when that cannot be told.
+    package static func status(ofDescriptor descriptor: Int32) -> FileStatus? {
+        var found = stat()
+        return fstat(descriptor, &found) == 0 ? status(found) : nil
+    }
+
     private static func status(_ status: stat) -> FileStatus {
         let kind: FileStatus.Kind =
             switch status.st_mode & S_IFMT {

@@ -1,7 +1,6 @@
-// By way of Foundation, too: whole modules attribute the type of stat(2) to it.
-internal import Foundation
 internal import Glibc
 internal import IssuerDomain
+internal import Platform
 
 /// The database file itself.
 enum StoreFile {
@@ -17,15 +16,15 @@ enum StoreFile {
             throw .readOnly(detail: "\(path): \(reason)")
         }
         defer { close(descriptor) }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+        guard let status = LocalFileSystem.status(ofDescriptor: descriptor), status.kind == .file else {
             throw .readOnly(detail: "\(path): it is no regular file")
         }
-        guard status.st_uid == geteuid() else {
-            throw .readOnly(
-                detail: "\(path): it belongs to uid \(status.st_uid); run as that user, or change its owner")
+        switch status.owner {
+        case .thisUser: break
+        case .root: throw Self.foreign(path, uid: 0)
+        case .another(let uid): throw Self.foreign(path, uid: uid)
         }
-        guard status.st_mode & 0o022 == 0 else {
+        guard status.mode & 0o022 == 0 else {
             throw .readOnly(
                 detail: """
                     \(path): others could write to it; once you know that nobody did, run 'chmod 600 \(path)'
@@ -33,6 +32,10 @@ enum StoreFile {
         }
         // The mode is also mended on a file that is already there.
         guard fchmod(descriptor, 0o600) == 0 else { throw .readOnly(detail: "\(path): cannot set its mode") }
+    }
+
+    private static func foreign(_ path: String, uid: UInt32) -> StoreError {
+        .readOnly(detail: "\(path): it belongs to uid \(uid); run as that user, or change its owner")
     }
 
     /// Whether nothing was ever written to the file or its journal.
