@@ -44,7 +44,7 @@ package final class WorkloadCall: Sendable {
     /// Whether the call is over, for whichever reason.
     package var isOver: Bool { connection.isOver(self) }
 
-    /// Runs an action once when the call is over by other ways than ``finish(_:)``: cancelled, late, or cut off.
+    /// Runs an action once when the call is over by other ways than `finish(_:)`: cancelled, late, or cut off.
     ///
     /// - Parameter action: Must return at once; runs right away if the call is over already.
     package func whenCutOff(_ action: @escaping @Sendable () -> Void) { connection.whenCutOff(self, action) }
