@@ -17,10 +17,8 @@ final class Socket: Sendable {
                 connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
             }
         }
-        guard result == 0 else {
-            close(descriptor)
-            throw Refused()
-        }
+        // Closed by deinit, which runs also for what was refused here.
+        guard result == 0 else { throw Refused() }
     }
 
     deinit { close(descriptor) }
