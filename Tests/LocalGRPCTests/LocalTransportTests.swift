@@ -128,8 +128,10 @@ struct LocalTransportTests {
     func cancellation() async throws {
         try await Workbench.serve { service, path, _ in
             try await Workbench.connect(path) { client in
+                // Connected before the time of the call begins.
+                _ = try await client.ask(Workbench.echo, [1])
                 let late = await #expect(throws: RPCError.self) {
-                    try await client.ask(Workbench.hang, [1], timeout: .milliseconds(100))
+                    try await client.ask(Workbench.hang, [1], timeout: .milliseconds(500))
                 }
                 #expect(late?.code == .deadlineExceeded || late?.code == .cancelled || late?.code == .unknown)
                 try await eventually("the deadline passes") { service.released.withLock { $0 } == 1 }
