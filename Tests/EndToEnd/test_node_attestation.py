@@ -395,7 +395,9 @@ def test_an_answer_that_was_lost_is_given_again_to_the_same_key(roles):
     agent.kill()
     # What it would have: the key it asked with, and no SVID.
     document = json.loads((agent.data / "agent-svid.json").read_text())
-    (agent.data / "join-key.der").write_bytes(base64.b64decode(document["key"]))
+    key = agent.data / "join-key.der"
+    key.touch(mode=0o600)
+    key.write_bytes(base64.b64decode(document["key"]))
     for name in ("agent-svid.json", "node-key.json"):
         (agent.data / name).unlink(missing_ok=True)
     agent.start("--join-token", token, "--trust-bundle", bundle)

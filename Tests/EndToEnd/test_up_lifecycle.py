@@ -43,7 +43,7 @@ def test_modes_of_files_do_not_depend_on_the_umask(start_up, umask):
     assert any(name.startswith("keys/") for name in modes), shown
     for name, bits in modes.items():
         if name.startswith(("mintmark.db", "keys/")):
-            assert bits == 0o600, f"{name} in {shown}"
+            assert bits == (0o700 if (up.state / name).is_dir() else 0o600), f"{name} in {shown}"
         assert name == "workload.sock" or bits & 0o022 == 0, f"others may write {name}: {shown}"
     assert "lock" in modes, shown
 
