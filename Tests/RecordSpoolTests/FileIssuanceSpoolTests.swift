@@ -176,10 +176,10 @@ struct FileIssuanceSpoolTests {
         }
     }
 
-    @Test("A full disk keeps nothing of what was refused")
-    func full() throws {
+    @Test("A segment that cannot be made refuses its records alone; the next ones are taken")
+    func cannotBegin() throws {
         try Place.use { place in
-            // /dev/full takes no byte: a segment that is a link to it cannot be made, as links are not followed.
+            // Links are not followed, wherever they lead.
             let spool = try place.open()
             try spool.append([Self.record("a")])
             #expect(spool.seal() == [1])
